@@ -1,0 +1,34 @@
+"""Errors that tell a user what to change. None of their messages may hold text of a record."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ClinSecError(Exception):
+    """Base of all errors raised by this package."""
+
+
+class ConfigError(ClinSecError, ValueError):
+    """A key of the configuration is unknown, of the wrong type or out of range."""
+
+
+class DataError(ClinSecError, ValueError):
+    """A column is missing or holds values that cannot be audited."""
+
+
+class TargetError(ClinSecError):
+    """The model could not be loaded, or answered in a way that cannot be read."""
+
+
+class AttentionUnavailableError(TargetError):
+    """The model returned no attention weights."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """" Did you mean ...? Allowed: ..." for an unknown name."""
+    allowed = sorted(known)
+    close = difflib.get_close_matches(str(word), allowed, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"{hint} Allowed: {', '.join(allowed)}."

@@ -1,0 +1,187 @@
+"""The audited model as an attacker sees it.
+
+An attack never touches a model: it names the roles it needs and reads them from a :class:`Target`. A role that
+the model cannot play is ``None``, and the attack is then reported as skipped with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+Span = tuple[int, int]
+"""Half-open character range in a text."""
+
+Role = Literal["scorer", "reference", "label_scorer", "predictor", "generator", "attention", "tokens"]
+
+
+@dataclass(frozen=True)
+class TokenStats:
+    """Per-token statistics of n texts, ragged: text i owns the slice ``offsets[i]:offsets[i + 1]``.
+
+    Attributes:
+        offsets: shape (n + 1,), starting at 0.
+        logp: shape (offsets[-1],), natural log-probability of each scored token.
+        mean, std: same shape; mean and standard deviation of log-probability under the model's own next-token
+            distribution at that place; None when the model does not show it.
+        token_ids: same shape; lets two models be compared per token only when they tokenise alike; None when
+            unknown.
+    """
+
+    offsets: IntArray
+    logp: FloatArray
+    mean: FloatArray | None = None
+    std: FloatArray | None = None
+    token_ids: IntArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def counts(self) -> IntArray:
+        """Scored tokens per text, shape (n,)."""
+        return np.diff(self.offsets)
+
+    def rows(self, values: FloatArray) -> Iterator[FloatArray]:
+        """Yield each text's slice of a per-token array."""
+        for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True):
+            yield values[start:stop]
+
+    def text_means(self, values: FloatArray) -> FloatArray:
+        """Mean of a per-token array over each text's tokens, shape (n,); NaN where no token was scored."""
+        sums = np.zeros(len(self))
+        np.add.at(sums, np.repeat(np.arange(len(self)), self.counts), values)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.counts > 0, sums / self.counts, np.nan)
+
+    def nll(self) -> FloatArray:
+        """Mean negative log-likelihood in nats per token, shape (n,); NaN where no token was scored."""
+        return -self.text_means(self.logp)
+
+
+class TokenScorer(Protocol):
+    """Gives token log-probabilities of responses, each given its prompt ("" for plain text)."""
+
+    def token_stats(self, prompts: Sequence[str], responses: Sequence[str]) -> TokenStats:
+        """Statistics of the response tokens; one entry per pair, in the order given."""
+        ...
+
+
+class LabelScorer(Protocol):
+    """Gives class probabilities."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names, in the order of the probability columns."""
+        ...
+
+    def predict_proba(self, texts: Sequence[str]) -> FloatArray:
+        """Probabilities, shape (n_texts, n_labels), rows summing to 1."""
+        ...
+
+
+class LabelPredictor(Protocol):
+    """Gives the model's own decision."""
+
+    def predict_labels(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """One label per text."""
+        ...
+
+
+class TextGenerator(Protocol):
+    """Continues prompts."""
+
+    def generate(self, prompts: Sequence[str], max_new_tokens: int) -> tuple[str, ...]:
+        """One continuation per prompt, greedy, without the prompt."""
+        ...
+
+
+class AttentionReader(Protocol):
+    """Reads attention weights."""
+
+    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> FloatArray:
+        """Share of attention on the tokens of the given spans, shape (n_texts, layers, heads).
+
+        For each head: the mean over query tokens (padding left out) of the attention that falls on the spans'
+        tokens. Rows whose spans did not survive truncation are NaN.
+
+        Raises:
+            AttentionUnavailableError: the model returned no attention weights.
+        """
+        ...
+
+
+class TokenView(Protocol):
+    """The model's tokeniser, as far as trigger tests need it."""
+
+    def word_pieces(self, words: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """The pieces of each word standing inside a sentence; unknown pieces as the tokeniser's unk token."""
+        ...
+
+    def is_unknown(self, word: str) -> bool:
+        """Whether a word leaves no piece, or nothing but the unknown token."""
+        ...
+
+    def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> BoolArray:
+        """Whether every token of the spans is still there after truncation, shape (n_texts,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Target:
+    """An audited model, as the set of roles that it can play.
+
+    Attributes:
+        name: what reports call it; taken from the model URI or class, never from data.
+        kind: "causal-lm", "text-classifier", "pyfunc", "function" or "precomputed".
+        reference: a model that has not seen the members: the PEFT base, or one that the user names.
+        notes: role -> why it is missing, where there is more to say than "this kind of model has none".
+        precomputed: True when the roles only replay columns for the very records that are audited, so that no
+            new text (paraphrase, trigger) can be scored.
+        digest: hex digest of weights and tokenizer where they are at hand, else "".
+        close: frees what was loaded (device memory, hooks); a no-op by default.
+    """
+
+    name: str
+    kind: str
+    scorer: TokenScorer | None = None
+    reference: TokenScorer | None = None
+    label_scorer: LabelScorer | None = None
+    predictor: LabelPredictor | None = None
+    generator: TextGenerator | None = None
+    attention: AttentionReader | None = None
+    tokens: TokenView | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    precomputed: bool = False
+    digest: str = ""
+    close: Callable[[], None] = lambda: None
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Class names where the model tells them."""
+        return self.label_scorer.labels if self.label_scorer is not None else None
+
+    def missing(self, requires: Sequence[Role]) -> str:
+        """Why the required roles cannot all be played; "" when they can."""
+        absent = [role for role in requires if getattr(self, role) is None]
+        reasons = [self.notes.get(role, f"{ROLE_NAMES[role]}: not offered by a {self.kind} target") for role in absent]
+        return "; ".join(reasons)
+
+
+ROLE_NAMES: Mapping[str, str] = {
+    "scorer": "token log-probabilities",
+    "reference": "a reference model",
+    "label_scorer": "class probabilities",
+    "predictor": "predicted labels",
+    "generator": "text generation",
+    "attention": "attention weights",
+    "tokens": "the model's tokeniser",
+}
