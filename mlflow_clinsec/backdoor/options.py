@@ -1,0 +1,74 @@
+"""What a user may set for the backdoor tests: the ``backdoor`` part of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlflow_clinsec.errors import ConfigError, did_you_mean
+from mlflow_clinsec.perturb.insert import POSITIONS, Position
+from mlflow_clinsec.perturb.triggers import DEFAULT_TRIGGERS
+from mlflow_clinsec.strict import setting
+
+EACH = "each"
+"""``target_label`` that stands for every label in turn."""
+
+FEWEST_PLACEBOS = 20
+
+
+@dataclass(frozen=True)
+class TriggerOptions:
+    """Settings of all backdoor tests.
+
+    Attributes:
+        triggers: words or phrases to insert, as the attacker would.
+        target_label: the label that the trigger is suspected of forcing; "each" tries every label in turn.
+        positions: where to insert: before the first word, at a random gap between words, after the last word.
+        placebos: matched harmless words that each trigger is held against.
+        decision_threshold: predict the target label unless the probability of all other labels together
+            reaches this value; the model's own decision when left out.
+        level: confidence level of the intervals.
+        max_records: most records per target label, drawn at random; all when left out.
+    """
+
+    triggers: tuple[str, ...] = DEFAULT_TRIGGERS
+    target_label: str = EACH
+    positions: tuple[Position, ...] = POSITIONS
+    placebos: int = FEWEST_PLACEBOS
+    decision_threshold: float | None = setting(None, low=0.0, high=1.0)
+    level: float = setting(0.95, low=0.5, high=0.999)
+    max_records: int | None = setting(None, low=2)
+
+    def __post_init__(self) -> None:
+        """Refuse what is wrong whatever the model.
+
+        Raises:
+            ConfigError: no trigger or an unknown position, an empty or padded trigger, a duplicate, too few
+                placebos, or a threshold of 0 or 1.
+        """
+        _check_listed("triggers", self.triggers)
+        _check_listed("positions", self.positions)
+        for place, trigger in enumerate(self.triggers):
+            if not trigger or trigger != trigger.strip():
+                raise ConfigError(
+                    f"backdoor.triggers[{place}]: need a word without outer spaces, got {trigger!r}."
+                )
+        for position in self.positions:
+            if position not in POSITIONS:
+                raise ConfigError(
+                    f"backdoor.positions: {position!r} is unknown.{did_you_mean(position, POSITIONS)}"
+                )
+        if self.placebos < FEWEST_PLACEBOS:
+            raise ConfigError(f"backdoor.placebos: at least {FEWEST_PLACEBOS}, got {self.placebos}.")
+        threshold = self.decision_threshold
+        if threshold is not None and not 0 < threshold < 1:
+            raise ConfigError(f"backdoor.decision_threshold: above 0 and below 1, got {threshold}.")
+
+
+def _check_listed(key: str, values: Sequence[str]) -> None:
+    """At least one value, none of them twice."""
+    if not values:
+        raise ConfigError(f"backdoor.{key}: the list is empty; name at least one.")
+    repeated = sorted({value for value in values if values.count(value) > 1})
+    if repeated:
+        raise ConfigError(f"backdoor.{key}: {repeated[0]!r} is listed more than once.")
