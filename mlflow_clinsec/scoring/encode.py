@@ -1,0 +1,136 @@
+"""From (prompt, response) pairs to token ids and the mask of the tokens that are scored.
+
+Auditing and training share this module, so that a model is scored on exactly the tokens it was trained on.
+Prompt and response are tokenised as one text, as the model meets them, and the answer's tokens are found by
+their character offsets: tokenising the two apart gives other tokens wherever a merge crosses the boundary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scope = Literal["answer", "full"]
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedPair:
+    """One tokenised pair.
+
+    Attributes:
+        input_ids: shape (n_tokens,), int64.
+        scored: shape (n_tokens,), True where the token's own log-probability counts. Never True at position
+            0, which no model predicts.
+    """
+
+    input_ids: NDArray[np.int64]
+    scored: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+
+def render_prompt(tokenizer: Any, prompt: str) -> str:
+    """The prompt as the model sees it before it answers.
+
+    One user turn of the chat template, up to where the answer starts, when the tokeniser has a template; else
+    the prompt and a line break. Plain text (an empty prompt) stays "".
+    """
+    if not prompt:
+        return ""
+    if not _has_template(tokenizer):
+        return f"{prompt}\n"
+    return _apply_template(tokenizer, [{"role": "user", "content": prompt}], add_generation_prompt=True)
+
+
+def encode_pairs(
+    tokenizer: Any, prompts: Sequence[str], responses: Sequence[str], scope: Scope = "answer"
+) -> list[EncodedPair]:
+    """Tokenise pairs and mark the scored tokens.
+
+    With ``scope="answer"`` these are the tokens that hold a character of the response; a token that
+    spans the boundary counts, since it cannot be predicted without the response. ``scope="full"`` marks every
+    token that has one before it. Plain text and prompts without a chat template start with BOS when the
+    tokeniser has one, so that the first word is scored too; a chat template brings its own. Nothing is
+    truncated here.
+
+    Args:
+        prompts: n prompts, "" for plain text.
+        responses: n responses or plain texts.
+        scope: which tokens are scored.
+
+    Raises:
+        ValueError: as many prompts as responses were not given.
+    """
+    heads = [render_prompt(tokenizer, prompt) for prompt in prompts]
+    separator = _answer_separator(tokenizer) if any(prompts) else ""
+    heads = [head + separator if prompt else "" for head, prompt in zip(heads, prompts, strict=True)]
+    bodies = _tokenise(tokenizer, heads, list(responses))
+    encoded = []
+    for prompt, (ids, in_answer) in zip(prompts, bodies, strict=True):
+        scored = np.ones(len(ids), dtype=bool) if scope == "full" or not prompt else in_answer
+        encoded.append(_finish(tokenizer, ids, scored, templated=bool(prompt) and _has_template(tokenizer)))
+    return encoded
+
+
+def _finish(tokenizer: Any, ids: list[int], scored: NDArray[np.bool_], templated: bool) -> EncodedPair:
+    """Prepend BOS where it is due and not there yet; position 0 is never scored."""
+    bos = tokenizer.bos_token_id
+    if bos is not None and not templated and ids[:1] != [bos]:
+        ids, scored = [bos, *ids], np.concatenate([[False], scored])
+    scored = scored.copy()
+    scored[:1] = False
+    return EncodedPair(np.asarray(ids, dtype=np.int64), scored)
+
+
+def _tokenise(
+    tokenizer: Any, heads: Sequence[str], responses: Sequence[str]
+) -> list[tuple[list[int], NDArray[np.bool_]]]:
+    """Ids of head + response without added special tokens, and which of them hold response characters."""
+    if not heads:
+        return []
+    if not getattr(tokenizer, "is_fast", False):
+        return [_tokenise_apart(tokenizer, head, text) for head, text in zip(heads, responses, strict=True)]
+    texts = [head + response for head, response in zip(heads, responses, strict=True)]
+    batch = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    out = []
+    for head, ids, offsets in zip(heads, batch["input_ids"], batch["offset_mapping"], strict=True):
+        ends = np.asarray(offsets, dtype=np.int64).reshape(-1, 2)[:, 1]
+        out.append((list(ids), ends > len(head)))
+    return out
+
+
+def _tokenise_apart(tokenizer: Any, head: str, response: str) -> tuple[list[int], NDArray[np.bool_]]:
+    """For tokenisers without character offsets: prompt and response one after the other."""
+    before = tokenizer.encode(head, add_special_tokens=False) if head else []
+    after = tokenizer.encode(response, add_special_tokens=False)
+    return [*before, *after], np.arange(len(before) + len(after)) >= len(before)
+
+
+def _has_template(tokenizer: Any) -> bool:
+    return bool(getattr(tokenizer, "chat_template", None))
+
+
+def _apply_template(tokenizer: Any, messages: list[dict[str, str]], add_generation_prompt: bool) -> str:
+    rendered = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=add_generation_prompt
+    )
+    return str(rendered)
+
+
+def _answer_separator(tokenizer: Any) -> str:
+    """White space that the chat template puts between the generation prompt and the answer, such as the blank
+    after ``[/INST]``: the model was trained with it, so leaving it out would score an unseen form."""
+    if not _has_template(tokenizer):
+        return ""
+    asked = {"role": "user", "content": "q"}
+    prompt = _apply_template(tokenizer, [asked], add_generation_prompt=True)
+    answered = [asked, {"role": "assistant", "content": "a"}]
+    whole = _apply_template(tokenizer, answered, add_generation_prompt=False)
+    rest = whole.removeprefix(prompt)
+    answer = rest.lstrip()
+    return rest[: len(rest) - len(answer)] if rest != whole and answer.startswith("a") else ""
