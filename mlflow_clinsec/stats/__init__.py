@@ -1,0 +1,1 @@
+"""ROC, intervals, resampling, tests and power over plain arrays."""
