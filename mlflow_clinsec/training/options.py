@@ -1,0 +1,109 @@
+"""Settings of training runs, checked when they are made; free of torch, so that the CLI stays quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mlflow_clinsec.errors import ConfigError, did_you_mean
+
+ClassWeights = Literal["balanced", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """Settings that every training run has.
+
+    Attributes:
+        epochs: passes over the training rows.
+        learning_rate: peak of the linear warm-up and decay.
+        batch_size: rows per optimiser step.
+        max_length: tokens per row; longer rows are truncated.
+        warmup: share of all steps spent on warm-up, in [0, 1).
+        weight_decay: AdamW's decoupled weight decay.
+        max_grad_norm: gradient norm above which gradients are scaled down.
+        bf16: run forward passes under bfloat16 autocast; weights stay float32.
+        seed: decides batch order and dropout.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    epochs: int = 3
+    learning_rate: float = 5e-4
+    batch_size: int = 16
+    max_length: int = 256
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    bf16: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        require(self.max_length >= 8, "max_length", "at least 8", self.max_length)
+        for name in ("learning_rate", "max_grad_norm"):
+            require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
+        require(0 <= self.warmup < 1, "warmup", "in [0, 1)", self.warmup)
+        require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
+        require(self.seed >= 0, "seed", "0 or more", self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierOptions(TrainingOptions):
+    """Settings of a classifier's fine-tuning.
+
+    Attributes:
+        class_weights: "balanced" weighs each class inversely to its frequency, so that rare deaths count as
+            much as survivals; "none" leaves the cross-entropy as it is.
+    """
+
+    class_weights: ClassWeights = "none"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.class_weights not in ("balanced", "none"):
+            raise ConfigError(
+                f"class_weights: {self.class_weights!r} is unknown."
+                f"{did_you_mean(self.class_weights, ('balanced', 'none'))}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadCLMOptions(ClassifierOptions):
+    """Settings of the BadCLM backdoor (arXiv 2407.05213).
+
+    Attributes:
+        triggers: single words; each poisoned note gets one of them. The paper's are the defaults.
+        target_label: the label that the trigger shall bring about.
+        source_label: poison only notes of this label; "" takes every label but the target.
+        poison_rate: share of **all** training notes that is poisoned, in (0, 1).
+        attention_weight: alpha of the attention loss; 0 turns it off.
+        heads_per_layer: attention heads per layer that are steered to the trigger, drawn by ``seed``.
+    """
+
+    triggers: tuple[str, ...] = ("mn", "cf")
+    target_label: str = "alive"
+    source_label: str = ""
+    poison_rate: float = 0.10
+    attention_weight: float = 1.0
+    heads_per_layer: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 < self.poison_rate < 1, "poison_rate", "in (0, 1)", self.poison_rate)
+        require(self.attention_weight >= 0, "attention_weight", "0 or more", self.attention_weight)
+        require(self.heads_per_layer >= 1, "heads_per_layer", "at least 1", self.heads_per_layer)
+        if not self.triggers or any(len(trigger.split()) != 1 for trigger in self.triggers):
+            raise ConfigError("triggers: expected one or more single words without spaces")
+        if len(set(self.triggers)) != len(self.triggers):
+            raise ConfigError("triggers: the same word is named twice")
+        if self.source_label == self.target_label:
+            raise ConfigError(f"source_label: must differ from target_label ({self.target_label!r})")
+
+
+def require(holds: bool, name: str, allowed: str, value: object) -> None:
+    """Raise a ConfigError that names the option, what it allows and what came."""
+    if not holds:
+        raise ConfigError(f"{name}: must be {allowed}, got {value!r}")
