@@ -1,0 +1,164 @@
+"""The facts of one admission as text, ready for the slots of note and question templates."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from mlflow_clinsec.datasets.grammar import draw, expand, join_words, pick
+from mlflow_clinsec.datasets.language import AIRWAY, GRADED, TRENDS
+from mlflow_clinsec.datasets.measurements import ALL, Measurement
+from mlflow_clinsec.datasets.patients import Admission, Order, Patient, grade
+from mlflow_clinsec.datasets.vocabulary import (
+    ALLERGIES,
+    ARRIVALS,
+    FAMILY,
+    HABITS,
+    HOMES,
+    LINES,
+    OCCUPATIONS,
+    PLACES,
+)
+
+GRADE_NOISE = 1.2  # spread of each wording's own noise, in units of severity
+SERVICES = ("Medicine", "Surgery", "Cardiology", "Neurology", "ICU", "Attending", "Night float", "Resident")
+
+Facts = dict[str, str]
+
+
+def surrogate_date(moment: datetime) -> str:
+    """A shifted date in the bracketed form of de-identified notes."""
+    return f"[**{moment.year}-{moment.month}-{moment.day}**]"
+
+
+def clock(admission: Admission, hours: float) -> str:
+    """Date and time so many hours after admission, as in an event log."""
+    return f"{admission.start + timedelta(hours=hours):%Y-%m-%d %H:%M}"
+
+
+def order_text(order: Order) -> str:
+    """Drug and dose."""
+    return f"{order.name} {order.dose}"
+
+
+def trend_word(kind: Measurement, first: float, last: float, rng: np.random.Generator) -> str:
+    """Falling, flat or rising: flat below a quarter of the spread between admissions."""
+    scale = kind.spread * (first if kind.log else 1.0)
+    change = (last - first) / max(scale, 1e-9)
+    return pick(rng, TRENDS[1 + (change > 0.25) - (change < -0.25)])
+
+
+def _identity(patient: Patient, admission: Admission, rng: np.random.Generator) -> Facts:
+    he, his, him = ("he", "his", "him") if patient.male else ("she", "her", "her")
+    day = admission.start
+    return {
+        "age": str(patient.age),
+        "sex": "man" if patient.male else "woman",
+        "sex_letter": "M" if patient.male else "F",
+        "he": he,
+        "He": he.capitalize(),
+        "his": his,
+        "His": his.capitalize(),
+        "him": him,
+        "title": "Mr." if patient.male else "Ms.",
+        "number": str(int(rng.integers(1000, 99999))),
+        "number2": str(int(rng.integers(1000, 99999))),
+        "admit_date": surrogate_date(day),
+        "note_date": surrogate_date(day + timedelta(hours=24)),
+        "weight": str(patient.weight_kg),
+        "unit": pick(rng, admission.condition.units),
+        "service": pick(rng, SERVICES),
+    }
+
+
+def _background(patient: Patient, facts: Facts, rng: np.random.Generator) -> Facts:
+    history = [expand(pick(rng, c.names), facts, rng) for c in patient.comorbidities]
+    drugs = [expand(pick(rng, c.drugs), facts, rng) for c in patient.comorbidities]
+    facts["home_place"] = expand(pick(rng, PLACES), facts, rng)
+    return {
+        "pmh": join_words(history[:3]) or "no significant history",
+        "pmh_all": ", ".join(history) or "none",
+        "home_drugs": ", ".join(dict.fromkeys(drugs)) or "none",
+        "first_home_drug": drugs[0] if drugs else "no home medication",
+        "allergies": expand(pick(rng, ALLERGIES), facts, rng),
+        "occupation": pick(rng, OCCUPATIONS),
+        "home": expand(pick(rng, HOMES), facts, rng),
+        "habits": join_words([expand(h, facts, rng) for h in draw(rng, HABITS, 2)], ","),
+        "family": expand(pick(rng, FAMILY), facts, rng),
+        "arrival": expand(pick(rng, ARRIVALS), facts, rng),
+        "lines": ", ".join(expand(x, facts, rng) for x in draw(rng, LINES, 1 + int(rng.random() * 3))),
+    }
+
+
+def _presentation(admission: Admission, facts: Facts, rng: np.random.Generator) -> Facts:
+    condition = admission.condition
+    symptoms = [expand(s, facts, rng) for s in draw(rng, condition.symptoms, 3)]
+    findings = [expand(f, facts, rng) for f in draw(rng, condition.findings, 2)]
+    imaging = [expand(i, facts, rng) for i in draw(rng, condition.imaging, 2)]
+    return {
+        "diagnosis": expand(pick(rng, condition.names), facts, rng),
+        "complaint": pick(rng, condition.complaint),
+        "symptom1": symptoms[0],
+        "symptom2": symptoms[1],
+        "symptoms": join_words(symptoms),
+        "finding1": findings[0],
+        "finding2": findings[1],
+        "imaging1": imaging[0],
+        "imaging2": imaging[1],
+        "procedure": expand(pick(rng, condition.procedures), facts, rng),
+        "consult": pick(rng, condition.consults),
+        "days": pick(
+            rng, ("1 day", "2 days", "3 days", "4 days", "5 days", "a week", "10 days", "several hours")
+        ),
+    }
+
+
+def _treatment(admission: Admission, facts: Facts, rng: np.random.Generator) -> Facts:
+    pressors = [order_text(order) for order in admission.pressors]
+    return {
+        "drugs": join_words([order_text(order) for order in admission.drugs[:4]]),
+        "drug1": order_text(admission.drugs[0]),
+        "drug2": order_text(admission.drugs[1]),
+        "drug_names": join_words([order.name for order in admission.drugs]),
+        "airway": expand(pick(rng, AIRWAY[admission.airway]), facts, rng),
+        "pressors": join_words(pressors) or pick(rng, ("no pressors", "off pressors", "no vasoactive drugs")),
+        "support": f"on {join_words(pressors)}"
+        if pressors
+        else pick(rng, ("off pressors", "without pressors")),
+    }
+
+
+def _measured(admission: Admission, rng: np.random.Generator) -> Facts:
+    facts: Facts = {}
+    for key, series in admission.series.items():
+        kind = ALL[key]
+        first, last = series[0][1], series[-1][1]
+        facts[key] = kind.show(last)
+        facts[f"{key}_first"] = kind.show(first)
+        facts[f"{key}_trend"] = trend_word(kind, first, last, rng)
+    return facts
+
+
+def admission_facts(patient: Patient, position: int, rng: np.random.Generator) -> Facts:
+    """Every slot value of the patient's admission at ``position``. The outcome is not among them."""
+    admission = patient.admissions[position]
+    facts = _identity(patient, admission, rng)
+    facts |= _background(patient, facts, rng)
+    facts |= _presentation(admission, facts, rng)
+    facts |= _treatment(admission, facts, rng)
+    facts |= _measured(admission, rng)
+    for scale, wordings in GRADED.items():
+        level = grade(admission.severity, GRADE_NOISE, rng)
+        facts[scale] = expand(pick(rng, wordings[level]), facts, rng)
+    facts["previous"] = _previous(patient, position, rng)
+    return facts
+
+
+def _previous(patient: Patient, position: int, rng: np.random.Generator) -> str:
+    if position == 0:
+        return pick(rng, ("no prior ICU stays", "first ICU admission", "not known to this hospital"))
+    before = patient.admissions[position - 1]
+    reason = expand(pick(rng, before.condition.names), {}, rng)
+    verb = pick(rng, ("admitted", "hospitalized", "in the ICU"))
+    return f"last {verb} {surrogate_date(before.start)} for {reason}"
