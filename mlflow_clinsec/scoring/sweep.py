@@ -1,0 +1,130 @@
+"""One forward sweep over tokenised texts: everything that attacks on token statistics need, in a single pass.
+
+For each scored token: its log-probability, and mean and standard deviation of log-probability under the
+model's own next-token distribution. Texts run in length-bucketed, right-padded batches with an attention
+mask, so that a score does not depend on its batch-mates; in float32 the difference stays below 1e-4 nats. In
+bfloat16 or float16 a processor may still choose another order of summation for another batch shape, which no
+mask can undo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from mlflow_clinsec.errors import TargetError
+from mlflow_clinsec.scoring.batches import length_batches, pad_right
+from mlflow_clinsec.scoring.encode import EncodedPair
+from mlflow_clinsec.scoring.heads import OutputHead, choose_head, input_device
+from mlflow_clinsec.scoring.limits import context_length
+from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.windows import split_windows
+from mlflow_clinsec.targets.protocols import TokenStats
+
+BATCH_TOKENS = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """A window of one text: its ids, the scored places within it, and where their statistics belong."""
+
+    ids: NDArray[np.int64]
+    places: NDArray[np.int64]
+    slots: NDArray[np.int64]
+
+
+def sweep(
+    model: Any,
+    pairs: Sequence[EncodedPair],
+    *,
+    head: OutputHead | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+    max_length: int | None = None,
+    min_context: int | None = None,
+    description: str = "scoring",
+) -> TokenStats:
+    """Token statistics of n tokenised texts, in the order given.
+
+    Args:
+        model: a causal language model on any device; its modes are restored afterwards.
+        pairs: n tokenised texts of any length, with the tokens to score.
+        head: how logits are made; chosen by a probe on the first text when not given.
+        batch_tokens: tokens per batch, padding included.
+        max_length: tokens per window; never more than the model's positions, which are also the default.
+        min_context: tokens that each scored token of a long text has before it; half a window by default.
+        description: label of the progress bar.
+
+    Raises:
+        TargetError: the model gave a log-probability that is not a number.
+    """
+    offsets = np.concatenate([[0], np.cumsum([int(pair.scored.sum()) for pair in pairs])]).astype(np.int64)
+    pieces = _cut(pairs, offsets, *_window_shape(model, pairs, max_length, min_context))
+    values = np.full((3, offsets[-1]), np.nan)
+    if pieces:
+        with evaluating(model):
+            head = head or choose_head(model, max(pieces, key=lambda piece: len(piece.ids)).ids)
+            _fill(values, head, pieces, input_device(model), batch_tokens, description)
+        _refuse_nan(values[0], offsets)
+    token_ids = np.concatenate([pair.input_ids[pair.scored] for pair in pairs]) if pairs else np.empty(0, int)
+    return TokenStats(offsets, values[0], values[1], values[2], token_ids.astype(np.int64))
+
+
+def _window_shape(
+    model: Any, pairs: Sequence[EncodedPair], max_length: int | None, min_context: int | None
+) -> tuple[int, int]:
+    longest = max((len(pair) for pair in pairs), default=0)
+    limits = [limit for limit in (max_length, context_length(model)) if limit]
+    width = max(2, min([longest, *limits]))
+    return width, min(min_context or max(1, width // 2), width - 1)
+
+
+def _cut(pairs: Sequence[EncodedPair], offsets: NDArray[np.int64], width: int, context: int) -> list[_Piece]:
+    pieces = []
+    for pair, first in zip(pairs, offsets[:-1], strict=True):
+        for window in split_windows(pair.scored, width, context):
+            slots = np.arange(first, first + len(window.scored))
+            places = window.scored - window.start
+            pieces.append(_Piece(pair.input_ids[window.start : window.stop], places, slots))
+            first += len(window.scored)
+    return pieces
+
+
+def _fill(
+    values: NDArray[np.float64],
+    head: OutputHead,
+    pieces: Sequence[_Piece],
+    device: torch.device,
+    batch_tokens: int,
+    description: str,
+) -> None:
+    """Run all pieces and write their statistics into ``values``, shape (3, n_scored_tokens)."""
+    lengths = [len(piece.ids) for piece in pieces]
+    with tqdm(total=sum(lengths), desc=description, unit="tok", leave=False, disable=None) as bar:
+        for batch in length_batches(lengths, batch_tokens):
+            chosen = [pieces[i] for i in batch]
+            ids = torch.as_tensor(pad_right([piece.ids for piece in chosen], 0), device=device)
+            real = torch.as_tensor([len(piece.ids) for piece in chosen], device=device)
+            mask = (torch.arange(ids.shape[1], device=device) < real[:, None]).long()
+            rows = np.repeat(np.arange(len(chosen)), [len(piece.places) for piece in chosen])
+            places = np.concatenate([piece.places for piece in chosen])
+            found = head.statistics(
+                ids, mask, torch.as_tensor(rows, device=device), torch.as_tensor(places, device=device)
+            )
+            values[:, np.concatenate([piece.slots for piece in chosen])] = found.cpu().numpy()
+            bar.update(int(real.sum()))
+
+
+def _refuse_nan(logp: NDArray[np.float64], offsets: NDArray[np.int64]) -> None:
+    broken = np.isnan(logp)
+    if broken.any():
+        texts = len(np.unique(np.searchsorted(offsets, np.flatnonzero(broken), side="right")))
+        raise TargetError(
+            f"the model gave log-probabilities that are not numbers for {texts} of {len(offsets) - 1} texts; "
+            "float16 often overflows: load the model in float32 or bfloat16"
+        )
