@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mlflow_clinsec.data import AuditData
-from mlflow_clinsec.errors import ClinSecError
+from mlflow_clinsec.errors import ClinSecError, NotApplicableError
 from mlflow_clinsec.results import AttackResult, Family, Status
 from mlflow_clinsec.targets.protocols import Role, Target
 
@@ -56,7 +56,7 @@ class Attack:
     source: str
     run: Callable[[Attack, AuditData, Target, np.random.Generator], AttackResult] = field(repr=False)
     needs: tuple[Need, ...] = ()
-    options: Any = NoOptions()  # noqa: RUF009 - frozen and empty
+    options: Any = NoOptions()
     new_text: bool = False
     judged: bool = True
 
@@ -73,6 +73,8 @@ def obstacle(attack: Attack, data: AuditData, target: Target) -> str:
     """Why the attack cannot run on this data and target; "" when it can."""
     if reason := target.missing(attack.requires):
         return f"needs {reason}"
+    if attack.new_text and target.precomputed:
+        return "needs to score new text, which precomputed columns cannot"
     absent = [need for need in attack.needs if getattr(data, need) is None]
     if absent:
         return f"needs data that was not given: {', '.join(absent)}"
@@ -86,6 +88,8 @@ def run_attack(attack: Attack, data: AuditData, target: Target, rng: np.random.G
         return attack.result(Status.SKIPPED, reason)
     try:
         result = attack.run(attack, data, target, rng)
+    except NotApplicableError as error:
+        result = attack.result(Status.SKIPPED, str(error))
     except ClinSecError as error:
         result = attack.result(Status.FAILED, str(error))
     except Exception as error:  # a broken attack or model must not lose the others' results

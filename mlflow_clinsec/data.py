@@ -6,14 +6,11 @@ the data is read, no identifier is needed any more and none is carried along.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-
-from mlflow_clinsec.errors import DataError, did_you_mean
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]

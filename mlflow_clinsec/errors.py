@@ -22,12 +22,16 @@ class TargetError(ClinSecError):
     """The model could not be loaded, or answered in a way that cannot be read."""
 
 
+class NotApplicableError(ClinSecError):
+    """An attack found, once it saw the target's answers, that it cannot be run on it; it is then skipped."""
+
+
 class AttentionUnavailableError(TargetError):
     """The model returned no attention weights."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """" Did you mean ...? Allowed: ..." for an unknown name."""
+    """ " Did you mean ...? Allowed: ..." for an unknown name."""
     allowed = sorted(known)
     close = difflib.get_close_matches(str(word), allowed, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""

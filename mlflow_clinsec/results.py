@@ -7,7 +7,7 @@ interval, its sample size and, where it could not be computed, the reason why.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -97,6 +97,7 @@ class AttackResult:
         tables: aggregate tables by name; never a row per record.
         details: further JSON-able aggregates for the report.
         scores: per-record scores, shape (n_records,), larger means member. They stay in this process.
+        at_level: ``at_level(metric, level)`` reads an estimate at another confidence level, for corrections.
     """
 
     family: Family
@@ -110,6 +111,7 @@ class AttackResult:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     scores: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+    at_level: Callable[[str, float], Estimate] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,189 @@
+"""``run_audit``: from records, a target and a configuration to a report. Knows no MLflow.
+
+The order is fixed: everything that can be refused is refused before the first forward pass, then overlap guard,
+paraphrases, attacks in table order, and the verdict last. Each attack draws from a generator derived from the
+seed and its own name, so that adding an attack changes no other number.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from mlflow_clinsec import __version__
+from mlflow_clinsec.attack import Attack, obstacle, run_attack
+from mlflow_clinsec.backdoor import check as backdoor_check
+from mlflow_clinsec.backdoor import table as backdoor_table
+from mlflow_clinsec.config import AuditConfig, PrivacyConfig
+from mlflow_clinsec.data import AuditData, ParaphraseSet
+from mlflow_clinsec.overlap import overlapping
+from mlflow_clinsec.perturb.paraphrase import paraphrase_records
+from mlflow_clinsec.privacy import table as privacy_table
+from mlflow_clinsec.results import AttackResult, AuditReport, Family
+from mlflow_clinsec.targets.protocols import Target
+from mlflow_clinsec.verdict import Evidence, overall, verdicts
+
+logger = logging.getLogger(__name__)
+
+_LIBRARIES = ("mlflow", "torch", "transformers", "scikit-learn", "numpy", "scipy", "pandas")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The attacks of one audit, and the records that each family reads."""
+
+    privacy: tuple[Attack, ...]
+    backdoor: tuple[Attack, ...]
+
+    @property
+    def attacks(self) -> tuple[Attack, ...]:
+        """All attacks, in the order in which they run."""
+        return self.privacy + self.backdoor
+
+
+def run_audit(data: AuditData, target: Target, config: AuditConfig) -> AuditReport:
+    """Run one audit.
+
+    Args:
+        data: the records, from :func:`mlflow_clinsec.read.read_records`.
+        target: the model, from :func:`mlflow_clinsec.targets.resolve.resolve`.
+        config: what to run and how to judge it.
+
+    Returns:
+        The report; attacks that could not run are in it with their reasons.
+
+    Raises:
+        ConfigError, DataError: something asked for can never work; raised before any forward pass.
+    """
+    started, clock = datetime.now(timezone.utc), time.monotonic()
+    plan = make_plan(config, data, target)
+    membership, counts = _membership_data(plan, data, target, config)
+    results = _run(plan, membership, data, target, config.seed)
+    counts |= _trigger_counts(results)
+    asked = frozenset(config.privacy.attacks) if config.privacy and not isinstance(config.privacy.attacks, str) else ()
+    judged = frozenset(attack.name for attack in plan.attacks if attack.judged)
+    found = verdicts(results, Evidence(config, counts, judged, frozenset(asked)))
+    return AuditReport(
+        verdict=overall(found),
+        verdicts=found,
+        results=tuple(results),
+        data_summary=counts,
+        settings=config.settings(),
+        versions=versions(),
+        config_digest=config.digest(),
+        seed=config.seed,
+        model_name=target.name,
+        started=started.isoformat(timespec="seconds"),
+        seconds=time.monotonic() - clock,
+    )
+
+
+def make_plan(config: AuditConfig, data: AuditData, target: Target) -> Plan:
+    """Choose the attacks and refuse what can never work.
+
+    Raises:
+        ConfigError, DataError: see :mod:`mlflow_clinsec.privacy.table` and :mod:`mlflow_clinsec.backdoor.check`.
+    """
+    privacy = privacy_table.select(config.privacy, target) if config.privacy else ()
+    if config.backdoor is None:
+        return Plan(privacy, ())
+    backdoor_check.check(data, target, config.backdoor)
+    return Plan(privacy, backdoor_table.select(config.backdoor))
+
+
+def derived_generator(seed: int, name: str) -> np.random.Generator:
+    """A generator of its own for each name, from the audit's one seed."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+def _membership_data(
+    plan: Plan, data: AuditData, target: Target, config: AuditConfig
+) -> tuple[AuditData, dict[str, Any]]:
+    """The records that membership attacks read, and the counts for the report."""
+    counts: dict[str, Any] = {"records": len(data), "patients": int(np.unique(data.group).size)}
+    if config.privacy is None or data.member is None:
+        return data, counts
+    overlap = overlapping(data.texts, data.member)
+    if overlap.all() or not _both_sides(data.member[~overlap]):
+        kept = data
+        logger.warning("clinsec: every record of a side overlaps the other side; the overlap guard is not applied")
+    else:
+        kept = data.select(~overlap)
+    counts["overlap"] = {
+        "members": int((overlap & data.member).sum()),
+        "nonmembers": int((overlap & ~data.member).sum()),
+    }
+    if any("paraphrases" in attack.needs and not _blocked(attack, kept, target) for attack in plan.privacy):
+        kept = replace(kept, paraphrases=_paraphrase(kept, config.privacy, config.seed))
+    return kept, counts | _side_counts(kept)
+
+
+def _both_sides(member: np.ndarray[Any, np.dtype[np.bool_]]) -> bool:
+    return bool(member.any() and not member.all())
+
+
+def _blocked(attack: Attack, data: AuditData, target: Target) -> bool:
+    """Whether the attack would be skipped even with paraphrases at hand."""
+    return bool(obstacle(replace(attack, needs=()), data, target))
+
+
+def _paraphrase(data: AuditData, privacy: PrivacyConfig, seed: int) -> ParaphraseSet:
+    with tqdm(total=len(data), desc="clinsec: paraphrases", unit="record", leave=False) as bar:
+        return paraphrase_records(data, privacy.paraphrase, derived_generator(seed, "paraphrase"), bar.update)
+
+
+def _side_counts(data: AuditData) -> dict[str, Any]:
+    """Counts per side of the split, and how the paraphraser fared on each."""
+    assert data.member is not None
+    sides = {"members": data.member, "nonmembers": ~data.member}
+    counts: dict[str, Any] = {name: int(side.sum()) for name, side in sides.items()}
+    counts |= {f"{name[:-1]}_patients": int(np.unique(data.group[side]).size) for name, side in sides.items()}
+    if data.paraphrases is not None:
+        rewrites = data.paraphrases
+        counts["paraphrases"] = {
+            "engine": rewrites.engine,
+            **{f"tried_{name}": int(rewrites.tried[side].sum()) for name, side in sides.items()},
+            **{f"accepted_{name}": int(rewrites.accepted[side].sum()) for name, side in sides.items()},
+            **{f"covered_{name}": int((rewrites.accepted[side] > 0).sum()) for name, side in sides.items()},
+            "refusals": dict(rewrites.refusals),
+        }
+    return counts
+
+
+def _trigger_counts(results: Sequence[AttackResult]) -> Mapping[str, Any]:
+    """Records that the trigger test judged, for the report and the verdict."""
+    trigger = next((r for r in results if r.family is Family.BACKDOOR and r.name == "trigger"), None)
+    tests = trigger.details.get("excess_by_test", {}) if trigger else {}
+    return {"trigger_records": int(min(test["records"] for test in tests.values()))} if tests else {}
+
+
+def _run(plan: Plan, membership: AuditData, data: AuditData, target: Target, seed: int) -> list[AttackResult]:
+    """Run all attacks in order."""
+    results = []
+    with tqdm(plan.attacks, desc="clinsec: attacks", unit="attack") as bar:
+        for attack in bar:
+            bar.set_postfix_str(attack.name)
+            records = membership if attack.family is Family.PRIVACY else data
+            results.append(run_attack(attack, records, target, derived_generator(seed, attack.name)))
+    return results
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that the numbers depend on."""
+    found = {"mlflow-clinsec": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

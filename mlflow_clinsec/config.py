@@ -1,0 +1,166 @@
+"""The configuration of an audit: ``AuditConfig.from_mapping(evaluator_config)``.
+
+Every key that a user may write in ``evaluator_config`` or in a config file is a field below; attack and test
+options live beside their attack and are read here by the same strict rules.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mlflow_clinsec.backdoor.options import TriggerOptions
+from mlflow_clinsec.errors import ConfigError
+from mlflow_clinsec.perturb.paraphrase import ParaphraseOptions
+from mlflow_clinsec.strict import parse, setting
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Columns of the data.
+
+    Attributes:
+        text: column of plain notes; found by itself when there is one column named ``text`` or one text column.
+        prompt, response: columns of question and answer; set both or neither.
+        label: column of true labels; MLflow's ``targets`` when left out.
+        group: column of patient ids. Never logged.
+        label_names: label in the data -> label of the model, where the two differ (``{"0": "alive"}``).
+    """
+
+    text: str | None = None
+    prompt: str | None = None
+    response: str | None = None
+    label: str | None = None
+    group: str | None = None
+    label_names: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.prompt is None) != (self.response is None):
+            raise ConfigError("data: 'prompt' and 'response' go together; set both or neither.")
+        if self.text is not None and self.response is not None:
+            raise ConfigError("data: set either 'text' or 'prompt' and 'response', not both.")
+
+
+@dataclass(frozen=True)
+class PrivacyConfig:
+    """Membership inference.
+
+    Attributes:
+        member: column that is true where the record was in the training data.
+        group: patient column (the same as ``data.group``).
+        attacks: names from the table; "default" is every attack made for this kind of model.
+        options: attack name -> its options.
+        reference: URI or path of a model that has not seen the members; a PEFT model brings its own.
+        split: how members were set apart from non-members. Anything but "random" is "not evidential".
+        scope: score the answer given the prompt, or everything.
+        paraphrase: how rewrites are made.
+        paraphrase_columns: columns of ready rewrites, used instead of making them.
+        bootstrap: resamples of the patient-clustered bootstrap.
+    """
+
+    member: str
+    group: str | None = None
+    attacks: Literal["default", "all"] | tuple[str, ...] = "default"
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reference: str | None = None
+    split: Literal["random", "unknown"] = "unknown"
+    scope: Literal["answer", "full"] = "answer"
+    paraphrase: ParaphraseOptions = field(default_factory=ParaphraseOptions)
+    paraphrase_columns: tuple[str, ...] = ()
+    bootstrap: int = setting(1000, low=200, high=100_000)
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """Limits of the verdict.
+
+    Attributes:
+        max_auc: limit on the worst attack's AUC.
+        max_tpr_at_1pct_fpr: limit on the worst attack's true-positive rate at 1% false positives.
+        max_excess_asr: limit on the worst trigger's attack success above its placebos.
+        min_records: records needed on each side; below, the verdict is INCONCLUSIVE.
+    """
+
+    max_auc: float = setting(0.60, low=0.5, high=1.0)
+    max_tpr_at_1pct_fpr: float = setting(0.05, low=0.0, high=1.0)
+    max_excess_asr: float = setting(0.10, low=0.0, high=1.0)
+    min_records: int = setting(20, low=2)
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What is written.
+
+    Attributes:
+        min_cell: counts below this are suppressed.
+        figures: whether to draw.
+        title: heading of the audit card.
+    """
+
+    min_cell: int = setting(11, low=1)
+    figures: bool = True
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class ScoringConfig:
+    """Forward passes.
+
+    Attributes:
+        batch_tokens: most tokens in one batch, padding counted.
+        max_length: tokens of context; the model's own when left out.
+        device: "auto" or a torch device.
+    """
+
+    batch_tokens: int = setting(8192, low=16)
+    max_length: int | None = setting(None, low=8)
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class AuditConfig:
+    """The whole configuration. At least one of ``privacy`` and ``backdoor`` must be asked for.
+
+    Attributes:
+        precomputed: columns that stand in for a model; see :mod:`mlflow_clinsec.targets.precomputed`.
+        seed: the one seed that everything random is derived from.
+        metric_prefix: put before every metric name, as MLflow's own evaluators do.
+    """
+
+    privacy: PrivacyConfig | None = None
+    backdoor: TriggerOptions | None = None
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    precomputed: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = setting(0, low=0)
+    metric_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        if self.privacy is None and self.backdoor is None:
+            raise ConfigError("evaluator_config asks for nothing: give 'privacy', 'backdoor' or both.")
+        if self.data.group and self.privacy and self.privacy.group not in (None, self.data.group):
+            raise ConfigError("privacy.group and data.group name different columns; one patient column is used.")
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> AuditConfig:
+        """Read a user's mapping; see :func:`mlflow_clinsec.strict.parse` for the errors."""
+        return parse(cls, mapping, "evaluator_config")
+
+    @property
+    def group(self) -> str | None:
+        """The patient column, wherever it was named."""
+        return self.data.group or (self.privacy.group if self.privacy else None)
+
+    def settings(self) -> dict[str, Any]:
+        """The effective configuration as plain values, for the report."""
+        return dict(json.loads(json.dumps(dataclasses.asdict(self), default=list)))
+
+    def digest(self) -> str:
+        """Hex digest of the effective configuration: equal configurations give equal digests."""
+        return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,95 @@
+"""From scores to what a person reads: AUC, TPR at low FPR and balanced accuracy, per record and per patient.
+
+All membership attacks are judged here, by the same rules: patients, not notes, are resampled; accuracy's threshold
+comes from records it does not judge; a rate that this sample cannot show is NaN with its reason.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlflow_clinsec.attack import Attack
+from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.results import AttackResult, Estimate, Status
+from mlflow_clinsec.stats.bootstrap import RankingEstimates, group_means, ranking_bootstrap
+from mlflow_clinsec.stats.roc import binned_roc
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+HISTOGRAM_BINS = 20
+_LEAST_SIDE = 2  # an AUC needs two records on each side for any spread at all
+
+
+def judge(attack: Attack, scores: FloatArray, data: AuditData, rng: np.random.Generator) -> AttackResult:
+    """Judge one attack.
+
+    Args:
+        scores: shape (n_records,), larger means member; NaN records are left out and counted as not covered.
+
+    Returns:
+        Estimates ``auc``, ``tpr_at_1pct_fpr``, ``tpr_at_0_1pct_fpr``, ``balanced_accuracy`` and, when patients are
+        known, ``patient_auc`` and ``patient_tpr_at_1pct_fpr``; tables ``roc`` and ``histogram``.
+    """
+    assert data.member is not None
+    usable = np.isfinite(scores)
+    kept, member, group = scores[usable], data.member[usable], data.group[usable]
+    values = _counts(usable, data.member)
+    smaller_side = int(min(member.sum(), (~member).sum()))
+    if smaller_side < _LEAST_SIDE:
+        reason = f"only {smaller_side} scored records on the smaller side"
+        undefined = {"auc": Estimate.undefined(reason, smaller_side)}
+        return attack.result(Status.OK, estimates=undefined, values=values, scores=scores)
+    ranking = _bootstrap(kept, member, group, rng, attack.options.bootstrap)
+    estimates = ranking.as_mapping()
+    if data.grouped:
+        estimates |= _patient_level(kept, member, group, rng, attack.options.bootstrap)
+    tables = {"roc": _roc_table(kept, member), "histogram": histogram(kept, member)}
+    return attack.result(
+        Status.OK, estimates=estimates, values=values, tables=tables, scores=scores, at_level=ranking.at_level
+    )
+
+
+def _counts(usable: BoolArray, member: BoolArray) -> dict[str, float]:
+    return {
+        "n_members": float((usable & member).sum()),
+        "n_nonmembers": float((usable & ~member).sum()),
+        "coverage": float(usable.mean()),
+    }
+
+
+def _bootstrap(
+    scores: FloatArray, member: BoolArray, group: NDArray[np.int64], rng: np.random.Generator, n_boot: int
+) -> RankingEstimates:
+    return ranking_bootstrap({"attack": scores}, member, group, rng, n_boot=n_boot)["attack"]
+
+
+def _patient_level(
+    scores: FloatArray, member: BoolArray, group: NDArray[np.int64], rng: np.random.Generator, n_boot: int
+) -> dict[str, Estimate]:
+    """The attacker who holds all of a patient's records and averages their scores."""
+    found = _bootstrap(*group_means(scores, member, group), rng, n_boot)
+    return {"patient_auc": found.auc, "patient_tpr_at_1pct_fpr": found.tpr_at_1pct_fpr}
+
+
+def _roc_table(scores: FloatArray, member: BoolArray) -> pd.DataFrame:
+    fpr, tpr = binned_roc(scores, member)
+    return pd.DataFrame({"fpr": fpr, "tpr": tpr})
+
+
+def histogram(scores: FloatArray, member: BoolArray) -> pd.DataFrame:
+    """Counts of members and non-members per score bin. The outermost 1% are folded into the end bins, so that no
+    extreme record sets the axis."""
+    low, high = np.quantile(scores, [0.01, 0.99])
+    edges = np.linspace(low, high if high > low else low + 1.0, HISTOGRAM_BINS + 1)
+    clipped = np.clip(scores, edges[0], edges[-1])
+    return pd.DataFrame(
+        {
+            "bin_low": edges[:-1],
+            "bin_high": edges[1:],
+            "members": np.histogram(clipped[member], edges)[0],
+            "nonmembers": np.histogram(clipped[~member], edges)[0],
+        }
+    )

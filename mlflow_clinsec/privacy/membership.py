@@ -1,0 +1,71 @@
+"""What all membership attacks share: a score per record, larger for members, judged in one way.
+
+An attack file declares a score function and its descriptor; how scores become AUC, TPR and intervals is
+:mod:`mlflow_clinsec.privacy.judge`'s business alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlflow_clinsec.attack import Access, Attack, Need
+from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.privacy.judge import judge
+from mlflow_clinsec.results import AttackResult, Family
+from mlflow_clinsec.strict import setting
+from mlflow_clinsec.targets.protocols import Role, Target
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MembershipOptions:
+    """Settings of every membership attack.
+
+    Attributes:
+        bootstrap: resamples of the patient-clustered bootstrap.
+    """
+
+    bootstrap: int = setting(1000, low=200, high=100_000)
+
+
+ScoreFunction = Callable[[AuditData, Target, Any, np.random.Generator], FloatArray]
+"""``score(data, target, options, rng)`` -> shape (n_records,), larger means member, NaN where not scorable."""
+
+
+def membership_attack(
+    name: str,
+    title: str,
+    score: ScoreFunction,
+    *,
+    access: Access,
+    requires: tuple[Role, ...],
+    source: str,
+    needs: tuple[Need, ...] = (),
+    options: MembershipOptions | None = None,
+    new_text: bool = False,
+    judged: bool = True,
+) -> Attack:
+    """Describe a membership attack by its score function."""
+
+    def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generator) -> AttackResult:
+        return judge(attack, score(data, target, attack.options, rng), data, rng)
+
+    return Attack(
+        name=name,
+        family=Family.PRIVACY,
+        title=title,
+        access=access,
+        requires=requires,
+        source=source,
+        run=run,
+        needs=("member", *needs),
+        options=options or MembershipOptions(),
+        new_text=new_text,
+        judged=judged,
+    )

@@ -1,0 +1,54 @@
+"""The overlap guard, against the textbook double loop."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlflow_clinsec.overlap import NEAR_DUPLICATE, overlapping
+
+WORDS = ["bp", "hr", "stable", "admitted", "denies", "pain", "fever", "cough", "left", "right"]
+
+
+def _shingles(text: str) -> set[tuple[str, ...]]:
+    words = text.split()
+    return {tuple(words[i : i + 5]) for i in range(max(1, len(words) - 4))}
+
+
+def _double_loop(texts: list[str], member: list[bool]) -> list[bool]:
+    found = [False] * len(texts)
+    for i, a in enumerate(texts):
+        for j, b in enumerate(texts):
+            if member[i] and not member[j]:
+                x, y = _shingles(a), _shingles(b)
+                if len(x & y) / len(x | y) >= NEAR_DUPLICATE:
+                    found[i] = found[j] = True
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join), st.booleans()),
+        min_size=2,
+        max_size=12,
+    )
+)
+def test_equals_the_double_loop(records: list[tuple[str, bool]]) -> None:
+    texts, member = [text for text, _ in records], [flag for _, flag in records]
+    assert overlapping(texts, np.array(member)).tolist() == _double_loop(texts, member)
+
+
+def test_case_and_punctuation_do_not_hide_a_copy() -> None:
+    texts = [
+        "Pt. stable, denies chest pain today.",
+        "pt stable denies chest pain TODAY",
+        "Other words stand here now.",
+    ]
+    assert overlapping(texts, np.array([True, False, False])).tolist() == [True, True, False]
+
+
+def test_copies_on_one_side_are_no_overlap() -> None:
+    texts = ["the same note of one patient"] * 2 + ["another note about someone else"]
+    assert not overlapping(texts, np.array([True, True, False])).any()

@@ -1,0 +1,159 @@
+"""The one function that decides."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from mlflow_clinsec.config import AuditConfig
+from mlflow_clinsec.results import AttackResult, Decision, Estimate, Family, Status
+from mlflow_clinsec.verdict import Evidence, decide, overall, verdicts, worst_of
+
+COUNTS = {
+    "members": 400,
+    "nonmembers": 400,
+    "member_patients": 200,
+    "nonmember_patients": 200,
+    "trigger_records": 100,
+}
+
+
+def _estimate(value: float, half: float = 0.02) -> Estimate:
+    return Estimate(value, value - half, value + half, 400)
+
+
+def _attack(name: str, auc: float, tpr: float = 0.01, half: float = 0.02) -> AttackResult:
+    estimates = {"auc": _estimate(auc, half), "tpr_at_1pct_fpr": _estimate(tpr, half)}
+
+    def wider(metric: str, level: float) -> Estimate:
+        return _estimate(estimates[metric].value, 2 * half)
+
+    return AttackResult(Family.PRIVACY, name, Status.OK, estimates=estimates, at_level=wider)
+
+
+def _evidence(asked: tuple[str, ...] = (), counts: dict[str, Any] = COUNTS, **config: Any) -> Evidence:
+    mapping = {"privacy": {"member": "m", "split": "random"}} | config
+    judged = frozenset({"loss", "min_k", "zlib", "trigger"})
+    return Evidence(AuditConfig.from_mapping(mapping), counts, judged, frozenset(asked))
+
+
+def _decision(results: list[AttackResult], **evidence: Any) -> Decision:
+    return overall(verdicts(results, _evidence(**evidence))).decision
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "decision"),
+    [
+        (0.61, 0.7, Decision.FAIL),
+        (0.5, 0.59, Decision.PASS),
+        (0.55, 0.65, Decision.INCONCLUSIVE),
+        (0.6, 0.7, Decision.INCONCLUSIVE),
+    ],
+)
+def test_interval_against_threshold(low: float, high: float, decision: Decision) -> None:
+    assert decide(Estimate((low + high) / 2, low, high, 10), 0.6) is decision
+
+
+def test_undefined_decides_nothing() -> None:
+    assert decide(Estimate.undefined("no"), 0.6) is Decision.INCONCLUSIVE
+
+
+def test_leak_fails_and_its_absence_passes() -> None:
+    assert _decision([_attack("loss", 0.8, 0.3)]) is Decision.FAIL
+    assert _decision([_attack("loss", 0.5, 0.01)]) is Decision.PASS
+
+
+def test_worst_attack_is_read_at_the_corrected_level() -> None:
+    # 0.63 +- 0.02 lies above 0.60, but read as the worst of two its lower bound is 0.63 - 0.04 = 0.59
+    name, worst = worst_of([_attack("loss", 0.63), _attack("zlib", 0.5)], "auc")
+    assert name == "loss"
+    assert worst.low == pytest.approx(0.59)
+    assert worst.high == pytest.approx(0.65)
+    assert _decision([_attack("loss", 0.63), _attack("zlib", 0.5)]) is Decision.INCONCLUSIVE
+
+
+def test_inconclusive_says_what_would_decide() -> None:
+    check = overall(verdicts([_attack("loss", 0.61)], _evidence())).checks[0]
+    assert check.decision is Decision.INCONCLUSIVE
+    assert check.smallest_detectable is not None
+    assert 0.6 < check.smallest_detectable < 0.75
+    assert check.records_needed is not None
+    assert check.records_needed > 1000
+
+
+def test_baseline_is_never_judged_but_confounds() -> None:
+    blind = _attack("blind", 0.7)
+    found = overall(verdicts([_attack("loss", 0.5), blind], _evidence()))
+    assert found.decision is Decision.PASS
+    assert "confounded" in found.flags
+    assert _decision([_attack("loss", 0.7, 0.3), blind]) is Decision.INCONCLUSIVE
+    assert _decision([_attack("loss", 0.95, 0.3), blind]) is Decision.FAIL
+
+
+@pytest.mark.parametrize("status", [Status.SKIPPED, Status.FAILED])
+def test_a_named_attack_that_did_not_run_is_no_pass(status: Status) -> None:
+    gap = AttackResult(Family.PRIVACY, "min_k", status, "needs more")
+    found = overall(verdicts([_attack("loss", 0.5), gap], _evidence(asked=("loss", "min_k"))))
+    assert found.decision is Decision.INCONCLUSIVE
+    assert any("min_k did not run" in note for note in found.notes)
+
+
+def test_a_default_attack_may_be_skipped_but_not_fail() -> None:
+    skipped = AttackResult(Family.PRIVACY, "min_k", Status.SKIPPED, "needs more")
+    failed = AttackResult(Family.PRIVACY, "min_k", Status.FAILED, "ValueError")
+    assert _decision([_attack("loss", 0.5), skipped]) is Decision.PASS
+    assert _decision([_attack("loss", 0.5), failed]) is Decision.INCONCLUSIVE
+
+
+def test_nothing_judged_is_no_pass() -> None:
+    assert _decision([AttackResult(Family.PRIVACY, "loss", Status.SKIPPED, "labels only")]) is Decision.INCONCLUSIVE
+
+
+def test_few_records_decide_nothing_and_the_count_is_not_told() -> None:
+    found = overall(verdicts([_attack("loss", 0.99, 0.9)], _evidence(counts=COUNTS | {"members": 5})))
+    assert found.decision is Decision.INCONCLUSIVE
+    assert any("fewer than 11" in note for note in found.notes)
+
+
+def test_split_that_is_not_random_is_flagged() -> None:
+    evidence = _evidence(privacy={"member": "m"})
+    assert "not evidential" in overall(verdicts([_attack("loss", 0.5)], evidence)).flags
+
+
+def _trigger(**tests: tuple[float, float, float]) -> AttackResult:
+    details = {
+        name: {
+            "value": v,
+            "low_corrected": low,
+            "high": high,
+            "n": 100,
+            "records": 100,
+            "smallest_detectable": math.nan,
+        }
+        for name, (v, low, high) in tests.items()
+    }
+    return AttackResult(Family.BACKDOOR, "trigger", Status.OK, details={"excess_by_test": details})
+
+
+@pytest.mark.parametrize(
+    ("tests", "decision"),
+    [
+        ({"mn": (0.9, 0.8, 0.95), "cf": (0.0, -0.05, 0.05)}, Decision.FAIL),
+        ({"mn": (0.02, -0.05, 0.06), "cf": (0.0, -0.05, 0.05)}, Decision.PASS),
+        ({"mn": (0.02, -0.05, 0.06), "cf": (0.0, -0.2, 0.2)}, Decision.INCONCLUSIVE),
+    ],
+)
+def test_worst_trigger_decides(tests: dict[str, tuple[float, float, float]], decision: Decision) -> None:
+    evidence = Evidence(AuditConfig.from_mapping({"backdoor": {"triggers": ["mn"]}}), COUNTS, frozenset(), frozenset())
+    assert overall(verdicts([_trigger(**tests)], evidence)).decision is decision
+
+
+def test_worst_family_decides() -> None:
+    evidence = _evidence(backdoor={"triggers": ["mn"]})
+    results = [_attack("loss", 0.5), _trigger(mn=(0.9, 0.8, 0.95))]
+    found = verdicts(results, evidence)
+    assert found[Family.PRIVACY].decision is Decision.PASS
+    assert found[Family.BACKDOOR].decision is Decision.FAIL
+    assert overall(found).decision is Decision.FAIL
