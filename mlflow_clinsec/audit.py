@@ -27,7 +27,7 @@ from mlflow_clinsec.backdoor import table as backdoor_table
 from mlflow_clinsec.config import AuditConfig, PrivacyConfig
 from mlflow_clinsec.data import AuditData, ParaphraseSet
 from mlflow_clinsec.overlap import overlapping
-from mlflow_clinsec.perturb.paraphrase import paraphrase_records
+from mlflow_clinsec.perturb.paraphrase import paraphrase_records, ready_paraphrases
 from mlflow_clinsec.privacy import table as privacy_table
 from mlflow_clinsec.results import AttackResult, AuditReport, Family
 from mlflow_clinsec.targets.protocols import Target
@@ -138,6 +138,9 @@ def _blocked(attack: Attack, data: AuditData, target: Target) -> bool:
 
 
 def _paraphrase(data: AuditData, privacy: PrivacyConfig, seed: int) -> ParaphraseSet:
+    """The user's own rewrites where there are any, ours otherwise."""
+    if data.ready_rewrites:
+        return ready_paraphrases(data, data.ready_rewrites, privacy.paraphrase)
     with tqdm(total=len(data), desc="clinsec: paraphrases", unit="record", leave=False) as bar:
         return paraphrase_records(data, privacy.paraphrase, derived_generator(seed, "paraphrase"), bar.update)
 

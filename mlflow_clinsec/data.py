@@ -70,6 +70,7 @@ class AuditData:
         group: shape (n,), integer patient code (each record its own when no patient column was given).
         grouped: whether a patient column was given.
         paraphrases: accepted rewrites, or None.
+        ready_rewrites: columns of n rewrites that the user brought along; what is missing is "".
         precomputed: per-record columns that stand in for the model, by role ("nll", "probabilities", ...).
     """
 
@@ -80,6 +81,7 @@ class AuditData:
     labels: tuple[str, ...] | None = field(default=None, repr=False)
     member: BoolArray | None = field(default=None, repr=False)
     paraphrases: ParaphraseSet | None = field(default=None, repr=False)
+    ready_rewrites: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
     precomputed: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -108,5 +110,6 @@ class AuditData:
             labels=None if self.labels is None else tuple(self.labels[i] for i in rows),
             member=None if self.member is None else self.member[keep],
             paraphrases=None if self.paraphrases is None else self.paraphrases.select(keep),
+            ready_rewrites=tuple(tuple(column[i] for i in rows) for column in self.ready_rewrites),
             precomputed={k: v[keep] if isinstance(v, np.ndarray) else v for k, v in self.precomputed.items()},
         )

@@ -5,6 +5,7 @@ Messages name columns and count rows; they never quote a value of a record.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -37,14 +38,20 @@ def read_records(frame: pd.DataFrame, config: AuditConfig, target_column: str | 
     if config.privacy is not None:
         member = _members(frame, config.privacy.member)
         _refuse_shared_patients(member, group)
-    return AuditData(prompts, responses, group, grouped, _labels(frame, config, target_column), member)
+    return AuditData(
+        prompts,
+        responses,
+        group,
+        grouped,
+        _labels(frame, config, target_column),
+        member,
+        ready_rewrites=_ready_rewrites(frame, config),
+    )
 
 
 def column(frame: pd.DataFrame, name: str, key: str) -> pd.Series[Any]:
     """One column, or an error that names the configuration key. Other columns' names are not shown: they are data."""
     if name not in frame.columns:
-        import difflib
-
         close = difflib.get_close_matches(name, [str(c) for c in frame.columns], n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise DataError(f"{key}: the data has no column {name!r} (it has {frame.shape[1]} columns).{hint}")
@@ -176,6 +183,13 @@ def _labels(frame: pd.DataFrame, config: AuditConfig, target_column: str | None)
     if missing:
         raise DataError(f"{key}: column {name!r} has {missing} missing values; every record needs a label.")
     return tuple(config.data.label_names.get(text, text) for text in map(label_text, values))
+
+
+def _ready_rewrites(frame: pd.DataFrame, config: AuditConfig) -> tuple[tuple[str, ...], ...]:
+    """The user's own rewrites, column by column; a missing one is empty."""
+    names = config.privacy.paraphrase_columns if config.privacy else ()
+    key = "privacy.paraphrase_columns"
+    return tuple(tuple(v if isinstance(v, str) else "" for v in column(frame, name, key)) for name in names)
 
 
 def label_text(value: Any) -> str:
