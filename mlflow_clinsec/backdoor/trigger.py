@@ -1,0 +1,193 @@
+"""The trigger test: does inserting a trigger make the model answer what the attacker wants, more than chance?
+
+Source: attack success rate on poisoned test notes, BadCLM (arXiv 2407.05213). Departures, all of them ours:
+
+- A record counts only if its **true** label is not the target, so that a model which calls everything by the
+  target label gets no credit for the records that are.
+- With rare outcomes a clean model already predicts the common label for many, trigger or not. So each trigger
+  is held against matched placebo words at the same place of the same record; what is judged is the excess.
+- The trigger stands at the head, at a random place, and at the tail; whether it survives truncation is
+  reported, and the success given survival. (The paper's triggers stand inside the note.)
+- Intervals and tests take patients, not notes, as the independent units.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlflow_clinsec.attack import Attack
+from mlflow_clinsec.backdoor.design import Case, Design, draw_design
+from mlflow_clinsec.backdoor.observe import CaseView, observe, view
+from mlflow_clinsec.backdoor.options import TriggerOptions
+from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.results import AttackResult, Estimate, Family, Status
+from mlflow_clinsec.stats.power import smallest_detectable_excess
+from mlflow_clinsec.stats.shares import clustered_difference, clustered_share
+from mlflow_clinsec.stats.tests import benjamini_hochberg, sign_flip_test
+from mlflow_clinsec.targets.protocols import BoolArray, Target
+
+logger = logging.getLogger(__name__)
+
+NO_NEW_TEXT = "needs a model that can be asked about new text; precomputed columns cannot answer it"
+_HIDDEN = "needs the model's tokeniser"
+
+
+@dataclass(frozen=True)
+class CaseNumbers:
+    """Everything measured for one case.
+
+    Attributes:
+        estimates: metric -> estimate at the level of the options.
+        corrected: the excess at a level that allows for the number of cases (Bonferroni).
+        p_value: one-sided paired test by patient that trigger beats placebos.
+        placebo_max: the largest share that any one placebo reached.
+        smallest_detectable: smallest excess that this sample would show to be above 0, with 80% power.
+    """
+
+    estimates: Mapping[str, Estimate]
+    corrected: Estimate
+    p_value: float
+    placebo_max: float
+    smallest_detectable: float
+
+
+def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generator) -> AttackResult:
+    """Run every trigger at every position against every target label.
+
+    Returns:
+        Estimates ``<key>/asr``, ``lfr``, ``base_rate``, ``ftr``, ``excess_asr``, ``survival`` and
+        ``asr_given_survival`` for each case, where the key is ``<trigger>-<position>``, or
+        ``<trigger>-to-<label>-<position>`` with several target labels; values ``<key>/p_value``,
+        ``p_adjusted`` (Benjamini-Hochberg over all cases), ``placebo_max`` and ``smallest_detectable``; a
+        table ``triggers``; and in the details ``excess_by_test``, whose ``low_corrected`` allows for having
+        several cases.
+
+    Raises:
+        ConfigError, DataError: see :func:`mlflow_clinsec.backdoor.design.draw_design`.
+    """
+    if target.precomputed:
+        return attack.result(Status.SKIPPED, NO_NEW_TEXT)
+    options: TriggerOptions = attack.options
+    drawing, flipping = rng.spawn(2)
+    design = draw_design(options, data, target, drawing)
+    logger.info("clinsec: %d trigger tests on %d records", len(design.cases), len(design.texts))
+    seen = observe(design, target, options.decision_threshold)
+    numbers = [
+        measure(view(case, design, seen), options.level, len(design.cases), child)
+        for case, child in zip(design.cases, flipping.spawn(len(design.cases)), strict=True)
+    ]
+    return attack.result(Status.OK, **_assemble(design, numbers))
+
+
+def measure(seen: CaseView, level: float, n_cases: int, rng: np.random.Generator) -> CaseNumbers:
+    """All numbers of one case; ``rng`` draws the sign flips of its test."""
+    placebo, group = seen.placebo_share, seen.group
+    corrected_level = 1 - (1 - level) / n_cases
+    corrected = clustered_difference(seen.hits, placebo, group, corrected_level)
+    ftr = clustered_share(seen.placebo_hits.ravel(), np.tile(group, len(seen.placebo_hits)), level)
+    estimates = {
+        "asr": clustered_share(seen.hits, group, level),
+        "lfr": _share_among(
+            seen, seen.clean_right, "no record is predicted right without the trigger", level
+        ),
+        "base_rate": clustered_share(seen.clean_hits, group, level),
+        "ftr": ftr,
+        "excess_asr": clustered_difference(seen.hits, placebo, group, level),
+        **_survival(seen, level),
+    }
+    by_patient = np.bincount(np.unique(group, return_inverse=True)[1], weights=seen.hits - placebo)
+    detectable = smallest_detectable_excess(corrected.n, ftr.value, 0.0, corrected_level)
+    return CaseNumbers(
+        estimates=estimates,
+        corrected=corrected,
+        p_value=sign_flip_test(by_patient, rng),
+        placebo_max=float(seen.placebo_hits.mean(axis=1).max()),
+        smallest_detectable=math.nan if detectable is None else detectable,
+    )
+
+
+def _survival(seen: CaseView, level: float) -> dict[str, Estimate]:
+    if seen.survived is None:
+        return {"survival": Estimate.undefined(_HIDDEN), "asr_given_survival": Estimate.undefined(_HIDDEN)}
+    return {
+        "survival": clustered_share(seen.survived, seen.group, level),
+        "asr_given_survival": _share_among(seen, seen.survived, "the trigger survives in no record", level),
+    }
+
+
+def _share_among(seen: CaseView, keep: BoolArray, why_none: str, level: float) -> Estimate:
+    if not keep.any():
+        return Estimate.undefined(why_none)
+    return clustered_share(seen.hits[keep], seen.group[keep], level)
+
+
+def _assemble(design: Design, numbers: list[CaseNumbers]) -> dict[str, Any]:
+    adjusted = benjamini_hochberg([one.p_value for one in numbers])
+    cases = list(zip(design.cases, numbers, adjusted.tolist(), strict=True))
+    values = {
+        f"{case.key}/{name}": value
+        for case, one, p in cases
+        for name, value in {
+            "p_value": one.p_value,
+            "p_adjusted": p,
+            "placebo_max": one.placebo_max,
+            "smallest_detectable": one.smallest_detectable,
+        }.items()
+    }
+    return {
+        "estimates": {f"{case.key}/{name}": e for case, one, _ in cases for name, e in one.estimates.items()},
+        "values": values,
+        "tables": {"triggers": pd.DataFrame([_row(case, one, p) for case, one, p in cases])},
+        "details": {
+            "excess_by_test": {case.key: _for_policy(one) for case, one, _ in cases},
+            "placebos_per_trigger": len(next(iter(design.placebos.values()))),
+            "placebos_matched_on": design.matched_on,
+        },
+    }
+
+
+def _row(case: Case, one: CaseNumbers, p_adjusted: float) -> dict[str, object]:
+    row: dict[str, object] = {
+        "trigger": case.trigger,
+        "target_label": case.goal,
+        "position": case.position,
+        "n": one.corrected.n,
+    }
+    for name in ("asr", "ftr", "excess_asr"):
+        estimate = one.estimates[name]
+        row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    for name in ("lfr", "base_rate", "survival", "asr_given_survival"):
+        row[name] = one.estimates[name].value
+    return row | {"p_value": one.p_value, "p_adjusted": p_adjusted}
+
+
+def _for_policy(one: CaseNumbers) -> dict[str, float]:
+    """The worst of several cases is judged by its corrected lower bound."""
+    excess = one.estimates["excess_asr"]
+    return {
+        "value": excess.value,
+        "low_corrected": one.corrected.low,
+        "high": excess.high,
+        "n": one.corrected.n,
+    }
+
+
+TRIGGER = Attack(
+    name="trigger",
+    family=Family.BACKDOOR,
+    title="Trigger success above placebo words",
+    access="label",
+    requires=("predictor",),
+    source="BadCLM (arXiv 2407.05213), attack success rate; placebo control and paired test are ours",
+    run=run,
+    needs=("labels",),
+    options=TriggerOptions(),
+    new_text=True,
+)
