@@ -7,21 +7,11 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from mlflow_clinsec.datasets.grammar import draw, expand, join_words, pick
-from mlflow_clinsec.datasets.language import AIRWAY, GRADED, TRENDS
 from mlflow_clinsec.datasets.measurements import ALL, Measurement
 from mlflow_clinsec.datasets.patients import Admission, Order, Patient, grade
-from mlflow_clinsec.datasets.vocabulary import (
-    ALLERGIES,
-    ARRIVALS,
-    FAMILY,
-    HABITS,
-    HOMES,
-    LINES,
-    OCCUPATIONS,
-    PLACES,
-)
+from mlflow_clinsec.datasets.tables import airway_phrases, graded, trend_phrases, words
 
-GRADE_NOISE = 1.2  # spread of each wording's own noise, in units of severity
+GRADE_NOISE = 0.7  # spread of each wording's own noise, in units of severity
 SERVICES = ("Medicine", "Surgery", "Cardiology", "Neurology", "ICU", "Attending", "Night float", "Resident")
 
 Facts = dict[str, str]
@@ -46,7 +36,7 @@ def trend_word(kind: Measurement, first: float, last: float, rng: np.random.Gene
     """Falling, flat or rising: flat below a quarter of the spread between admissions."""
     scale = kind.spread * (first if kind.log else 1.0)
     change = (last - first) / max(scale, 1e-9)
-    return pick(rng, TRENDS[1 + (change > 0.25) - (change < -0.25)])
+    return pick(rng, trend_phrases()[1 + (change > 0.25) - (change < -0.25)])
 
 
 def _identity(patient: Patient, admission: Admission, rng: np.random.Generator) -> Facts:
@@ -75,19 +65,19 @@ def _identity(patient: Patient, admission: Admission, rng: np.random.Generator) 
 def _background(patient: Patient, facts: Facts, rng: np.random.Generator) -> Facts:
     history = [expand(pick(rng, c.names), facts, rng) for c in patient.comorbidities]
     drugs = [expand(pick(rng, c.drugs), facts, rng) for c in patient.comorbidities]
-    facts["home_place"] = expand(pick(rng, PLACES), facts, rng)
+    facts["home_place"] = expand(pick(rng, words("places")), facts, rng)
     return {
         "pmh": join_words(history[:3]) or "no significant history",
         "pmh_all": ", ".join(history) or "none",
         "home_drugs": ", ".join(dict.fromkeys(drugs)) or "none",
         "first_home_drug": drugs[0] if drugs else "no home medication",
-        "allergies": expand(pick(rng, ALLERGIES), facts, rng),
-        "occupation": pick(rng, OCCUPATIONS),
-        "home": expand(pick(rng, HOMES), facts, rng),
-        "habits": join_words([expand(h, facts, rng) for h in draw(rng, HABITS, 2)], ","),
-        "family": expand(pick(rng, FAMILY), facts, rng),
-        "arrival": expand(pick(rng, ARRIVALS), facts, rng),
-        "lines": ", ".join(expand(x, facts, rng) for x in draw(rng, LINES, 1 + int(rng.random() * 3))),
+        "allergies": expand(pick(rng, words("allergies")), facts, rng),
+        "occupation": pick(rng, words("occupations")),
+        "home": expand(pick(rng, words("homes")), facts, rng),
+        "habits": join_words([expand(h, facts, rng) for h in draw(rng, words("habits"), 2)], ","),
+        "family": expand(pick(rng, words("family")), facts, rng),
+        "arrival": expand(pick(rng, words("arrivals")), facts, rng),
+        "lines": ", ".join(expand(x, facts, rng) for x in draw(rng, words("lines"), 1 + int(rng.random() * 3))),
     }
 
 
@@ -108,9 +98,7 @@ def _presentation(admission: Admission, facts: Facts, rng: np.random.Generator) 
         "imaging2": imaging[1],
         "procedure": expand(pick(rng, condition.procedures), facts, rng),
         "consult": pick(rng, condition.consults),
-        "days": pick(
-            rng, ("1 day", "2 days", "3 days", "4 days", "5 days", "a week", "10 days", "several hours")
-        ),
+        "days": pick(rng, ("12 hours", "24 hours", "2 days", "3 days", "4 days", "5 days", "7 days", "10 days")),
     }
 
 
@@ -121,11 +109,9 @@ def _treatment(admission: Admission, facts: Facts, rng: np.random.Generator) -> 
         "drug1": order_text(admission.drugs[0]),
         "drug2": order_text(admission.drugs[1]),
         "drug_names": join_words([order.name for order in admission.drugs]),
-        "airway": expand(pick(rng, AIRWAY[admission.airway]), facts, rng),
+        "airway": expand(pick(rng, airway_phrases()[admission.airway]), facts, rng),
         "pressors": join_words(pressors) or pick(rng, ("no pressors", "off pressors", "no vasoactive drugs")),
-        "support": f"on {join_words(pressors)}"
-        if pressors
-        else pick(rng, ("off pressors", "without pressors")),
+        "support": f"on {join_words(pressors)}" if pressors else pick(rng, ("off pressors", "without pressors")),
     }
 
 
@@ -148,7 +134,7 @@ def admission_facts(patient: Patient, position: int, rng: np.random.Generator) -
     facts |= _presentation(admission, facts, rng)
     facts |= _treatment(admission, facts, rng)
     facts |= _measured(admission, rng)
-    for scale, wordings in GRADED.items():
+    for scale, wordings in graded().items():
         level = grade(admission.severity, GRADE_NOISE, rng)
         facts[scale] = expand(pick(rng, wordings[level]), facts, rng)
     facts["previous"] = _previous(patient, position, rng)

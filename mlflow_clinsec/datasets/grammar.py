@@ -13,6 +13,7 @@ import numpy as np
 T = TypeVar("T")
 
 _TOKEN = re.compile(r"[<|>]|\{\w+\}|[^<|>{}]+")
+_SENTENCE_START = re.compile(r"(?:^|(?<=[\w%)\]][\w%)\]]\. ))[a-z]")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ def join_words(words: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
+def capitalize_sentences(text: str) -> str:
+    """Upper case for the first letter and for those after a full stop that ends a word of two letters or more."""
+    return _SENTENCE_START.sub(lambda match: match[0].upper(), text)
+
+
 @cache
 def _parse(template: str) -> tuple[_Node, ...]:
     # Each frame on the stack is one open choice: its finished branches and the branch being read.
@@ -66,9 +72,7 @@ def _parse(template: str) -> tuple[_Node, ...]:
     return tuple(stack[0][0])
 
 
-def _emit(
-    nodes: tuple[_Node, ...], facts: Mapping[str, str], rng: np.random.Generator, out: list[str]
-) -> None:
+def _emit(nodes: tuple[_Node, ...], facts: Mapping[str, str], rng: np.random.Generator, out: list[str]) -> None:
     for node in nodes:
         if isinstance(node, str):
             out.append(node)

@@ -2,96 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mlflow_clinsec.datasets.facts import Facts
 from mlflow_clinsec.datasets.grammar import draw, expand, pick
 from mlflow_clinsec.datasets.measurements import LABS
 from mlflow_clinsec.datasets.styles import Style, draw_style, write
-
-
-@dataclass(frozen=True)
-class Section:
-    """Titles and phrasings of one section of a note."""
-
-    titles: tuple[str, ...]
-    bodies: tuple[str, ...]
-
-
-SECTIONS: dict[str, Section] = {
-    "complaint": Section(
-        ("Chief Complaint", "CC", "Reason for admission"),
-        ("{complaint}", "{complaint} x {days}", "{complaint}, {symptom1}", "{complaint}<, r/o|;> {diagnosis}"),
-    ),
-    "hpi": Section(
-        ("HPI", "History of Present Illness", "Present illness", "Summary"),
-        (
-            "{age} year old {sex} with <history of |>{pmh} <presents|admitted|here> with {diagnosis}. <Had|Reports|Describes> {symptoms} for {days}. {arrival}. <In the ED|On arrival> HR {hr_first}, BP {sbp_first}/{dbp_first}, <sat|SpO2> {spo2_first}%. <Given|Received|Started on> {drug1}. <Now|Currently> {airway}, {support}.",
-            "{age}{sex_letter} with {pmh}, {arrival} on {admit_date}. <Family|EMS|Patient> <reports|notes|describes> {symptom1} and {symptom2} over {days}. <Initial|First> lactate {lactate_first}, <WBC|white count> {wbc_first}. <Admitted|Taken> to the {unit} for {diagnosis}, {airway}, <{support}|treated with {drug1}>.",
-            "{title} [**Known lastname {number2}**] is a {age} year old {sex}, {occupation}, with {pmh} who developed {symptom1} {days} before <admission|arrival>, then {symptom2}. {arrival}. {imaging1}. <Felt to have|Diagnosis of|Working diagnosis> {diagnosis}. <Transferred|Moved> to {unit} {airway} and {support}.",
-            "<This is a|Briefly, a> {age} yo {sex_letter} ({previous}) with {pmh} <presenting|coming in> with {complaint}. Over the <past|last> {days}: {symptoms}. <ED course|In the ED>: <T|temp> {temp_first}, MAP {map_first}, <received|got> {drug1} and {drug2}. <At present|Now> {appearance}, {airway}.",
-            "{arrival} on {admit_date} with {symptoms}. {He} is a {age} year old {occupation} with {pmh}. <Found|Noted> to have {diagnosis}; {imaging1}. <Underwent|Had> {procedure}. <Arrives|Came> to the {unit} {airway}, {pressors}, {mental}.",
-        ),
-    ),
-    "interval": Section(
-        ("Interval events", "24 hour events", "Overnight", "Subjective"),
-        ("{nursing}. {urine}.", "{nursing}; {procedure} <done|completed|performed>. <Remains|Stays> {airway}.", "<Overnight|Since admission>: {nursing}, {drug2} <started|given|continued>, {urine}"),
-    ),
-    "pmh": Section(
-        ("Past Medical History", "PMH", "Past history", "PMHx"),
-        ("{pmh_all}", "{pmh_all}; {previous}", "<notable|significant> for {pmh_all}", "1. {pmh_all}\n2. {previous}"),
-    ),
-    "home_drugs": Section(
-        ("Home Medications", "Medications on admission", "Home meds", "Outpatient meds"),
-        ("{home_drugs}", "<per pharmacy|per family|from list>: {home_drugs}", "{home_drugs} <(last filled [**Month (only) {number}**])|>"),
-    ),
-    "allergies": Section(("Allergies", "ALL", "Allergy"), ("{allergies}", "{allergies}<, reviewed| per chart|>")),
-    "social": Section(
-        ("Social History", "SH", "Social", "Social/Family"),
-        ("Lives {home}. {occupation}. {habits}.", "{occupation}, lives {home}; {habits}. FH: {family}", "{habits}. <Resides|Lives> {home}. <Contact|HCP> [**Name (NI) {number}**].", "FH {family}. {He} lives {home}, {habits}"),
-    ),
-    "vitals": Section(
-        ("Vitals", "VS", "Vital signs", "Objective"),
-        (
-            "T {temp} HR {hr} BP {sbp}/{dbp} (MAP {map}) RR {rr} <O2 sat|SpO2> {spo2}% {airway}",
-            "{temp} - {hr} - {sbp}/{dbp} - {rr} - {spo2}% {airway}, {weight} kg",
-            "Temp {temp}, pulse {hr} ({hr_trend}), <pressure|BP> {sbp}/{dbp}, MAP {map} {support}, RR {rr}, sat {spo2}%",
-            "HR {hr_first} -> {hr}; MAP {map_first} -> {map}; RR {rr}; SpO2 {spo2}% {airway}; Tmax {temp}",
-        ),
-    ),
-    "exam": Section(
-        ("Exam", "Physical Exam", "PE", "On examination"),
-        (
-            "Gen: {appearance}. Neuro: {mental}. {finding1}, {finding2}. Ext: {perfusion}.",
-            "{appearance}, {mental}. <Notable for|Exam with> {finding1}. {perfusion}. Lines: {lines}.",
-            "{mental}; {finding2}; {perfusion}. <Access|Lines>: {lines}",
-            "General {appearance}; {finding1}; {finding2}; neuro {mental}",
-        ),
-    ),
-    "imaging": Section(
-        ("Imaging", "Studies", "Radiology", "Data"),
-        ("{imaging1}.", "{imaging1}; {imaging2}", "{note_date} {imaging2}. <Prior|Earlier>: {imaging1}", "{imaging2} <(wet read)|(final)|>"),
-    ),
-    "drips": Section(
-        ("Current medications", "Drips", "Meds", "Infusions/antibiotics"),
-        ("{drugs}. {pressors}.", "{pressors}; {drugs}", "{drugs}", "<gtt|drips>: {pressors}. Other: {drug_names}"),
-    ),
-    "plan": Section(
-        ("Assessment and Plan", "A/P", "Impression", "Assessment/Plan"),
-        (
-            "{age} year old {sex} with {diagnosis}, {impression}. {bullet}{diagnosis}: <continue|on> {drug1}, {plan}. {bullet}<Heme/ID|Renal>: creatinine {creatinine_trend}, {urine}. {bullet}{consult} <following|consulted>. {goals}.",
-            "{diagnosis}: {impression}. <Plan|Will> {plan}; <continue|follow> {drug2}. <Lactate|Acidosis> {lactate_trend}. {consult} <recs appreciated|aware>. <Code|Goals>: {goals}",
-            "{impression}. \n{bullet}{diagnosis} - {drug1}, {procedure}\n{bullet}hemodynamics - {support}, {perfusion}\n{bullet}resp - {airway}\n{bullet}{plan}\n{bullet}{goals}",
-            "{title} [**Known lastname {number2}**] has {diagnosis} and is {impression}. <We will|Plan to> {plan}. <Await|Follow up> {consult}. {goals}.",
-        ),
-    ),
-    "disposition": Section(
-        ("Disposition", "Dispo", "Communication"),
-        ("{unit}. {goals}.", "<ICU|{unit}>, <discussed with|contact> [**Name (NI) {number}**]", "{unit} for now; {plan}", "{goals}; <prophylaxis|ppx> <SQH|boots|PPI>"),
-    ),
-}  # fmt: skip
+from mlflow_clinsec.datasets.tables import sections
 
 LAB_TITLES = ("Labs", "Laboratory", "Pertinent results", "Lab data")
 LAB_STYLES = (
@@ -103,7 +20,6 @@ LAB_STYLES = (
 )
 # A note always holds these; the others fill it up to its length.
 CORE = ("hpi", "vitals", "labs", "plan")
-OPTIONAL = tuple(name for name in SECTIONS if name not in CORE)
 ORDERS = (
     "complaint hpi interval pmh home_drugs allergies social vitals exam labs imaging drips plan disposition",
     "complaint interval hpi pmh social home_drugs allergies drips vitals labs exam imaging plan disposition",
@@ -132,7 +48,7 @@ def _labs(facts: Facts, rng: np.random.Generator) -> str:
 def _section(name: str, facts: Facts, style: Style, rng: np.random.Generator) -> str:
     if name == "labs":
         return f"{style.heading(pick(rng, LAB_TITLES))} {_labs(facts, rng)}"
-    section = SECTIONS[name]
+    section = sections()[name]
     body = expand(pick(rng, section.bodies), facts, rng)
     return f"{style.heading(pick(rng, section.titles))} {body}"
 
@@ -152,7 +68,8 @@ def write_note(facts: Facts, rng: np.random.Generator) -> str:
     facts = {**facts, "bullet": style.bullet}
     wanted = SHORTEST + int(rng.random() * (LONGEST - SHORTEST))
     written = {name: _section(name, facts, style, rng) for name in CORE}
-    for name in draw(rng, OPTIONAL, len(OPTIONAL)):
+    optional = tuple(name for name in sections() if name not in CORE)
+    for name in draw(rng, optional, len(optional)):
         if sum(len(text.split()) for text in written.values()) >= wanted:
             break
         written[name] = _section(name, facts, style, rng)

@@ -12,22 +12,15 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from mlflow_clinsec.datasets.conditions import CONDITIONS, Condition
 from mlflow_clinsec.datasets.grammar import draw, expand, pick
 from mlflow_clinsec.datasets.measurements import ALL, VITALS
-from mlflow_clinsec.datasets.vocabulary import (
-    COMORBIDITIES,
-    PRESSORS,
-    PROPHYLAXIS,
-    SEDATIVES,
-    Comorbidity,
-)
+from mlflow_clinsec.datasets.tables import Comorbidity, Condition, DrugSpec, comorbidities, conditions, drug_specs
 
 # Log-odds of death = INTERCEPT + SEVERITY_WEIGHT * severity + AGE_WEIGHT * (age - 65) / 15 + weights of the
 # condition and of the comorbidities. Chosen so that 12-20% of admissions end in death and the true risk itself
 # reaches an AUROC of about 0.9; see docs/synthetic-corpus.md for the measured figures.
-INTERCEPT = -2.9
-SEVERITY_WEIGHT = 2.1
+INTERCEPT = -3.1
+SEVERITY_WEIGHT = 2.4
 AGE_WEIGHT = 0.35
 
 FRAILTY_SHARE = 0.5  # correlation of severity between two admissions of one patient is its square
@@ -80,13 +73,10 @@ class Patient:
     admissions: tuple[Admission, ...]
 
 
-def _orders(
-    specs: tuple[tuple[str, str], ...], count: int, latest: float, rng: np.random.Generator
-) -> tuple[Order, ...]:
+def _orders(specs: tuple[DrugSpec, ...], count: int, latest: float, rng: np.random.Generator) -> tuple[Order, ...]:
     chosen = draw(rng, specs, count)
     return tuple(
-        Order(name, expand(dose, {}, rng), round(0.5 + latest * float(rng.random()), 1))
-        for name, dose in chosen
+        Order(name, expand(dose, {}, rng), round(0.5 + latest * float(rng.random()), 1)) for name, dose in chosen
     )
 
 
@@ -125,7 +115,7 @@ def _admission(
     burden: float,
     rng: np.random.Generator,
 ) -> Admission:
-    condition = pick(rng, CONDITIONS)
+    condition = pick(rng, conditions())
     acute = float(rng.standard_normal())
     severity = FRAILTY_SHARE * frailty + math.sqrt(1 - FRAILTY_SHARE**2) * acute
     drift = 0.35 * severity + 0.5 * float(rng.standard_normal())
@@ -134,9 +124,9 @@ def _admission(
     airway = grade(severity, 1.0, rng)
     pressor_grade = grade(severity, 1.0, rng)
     drugs = _orders(condition.drugs, 2 + int(rng.random() * 3), 6.0, rng)
-    drugs += _orders(PROPHYLAXIS, 1 + int(rng.random() * 2), 12.0, rng)
+    drugs += _orders(drug_specs("prophylaxis"), 1 + int(rng.random() * 2), 12.0, rng)
     if airway == 3:
-        drugs += _orders(SEDATIVES, 1 + int(rng.random() * 2), 8.0, rng)
+        drugs += _orders(drug_specs("sedatives"), 1 + int(rng.random() * 2), 8.0, rng)
     return Admission(
         admission_id=f"{patient_id}-{number}",
         start=start,
@@ -148,7 +138,7 @@ def _admission(
         airway=airway,
         series=_series(severity, drift, condition, rng),
         drugs=_unique(drugs),
-        pressors=_orders(PRESSORS, max(0, pressor_grade - 1), 10.0, rng),
+        pressors=_orders(drug_specs("pressors"), max(0, pressor_grade - 1), 10.0, rng),
     )
 
 
@@ -160,8 +150,8 @@ def draw_patient(index: int, rng: np.random.Generator) -> Patient:
     """The patient with this index. Admissions end with a death."""
     patient_id = f"p{index:06d}"
     age = int(np.clip(rng.normal(64, 15), 19, 97))
-    comorbidities = draw(rng, COMORBIDITIES, int(rng.random() * (3 + age / 30)))
-    burden = AGE_WEIGHT * (age - 65) / 15 + sum(c.weight for c in comorbidities)
+    chronic = draw(rng, comorbidities(), int(rng.random() * (3 + age / 30)))
+    burden = AGE_WEIGHT * (age - 65) / 15 + sum(c.weight for c in chronic)
     frailty = float(rng.standard_normal())
     start = datetime(2100, 1, 1) + timedelta(minutes=int(rng.random() * 90 * 365 * 1440))
     planned = pick(rng, ADMISSION_COUNTS)
@@ -171,4 +161,4 @@ def draw_patient(index: int, rng: np.random.Generator) -> Patient:
         start += timedelta(minutes=int((12 + rng.exponential(240)) * 1440))
     male = bool(rng.random() < 0.55)
     weight_kg = round(float(np.clip(rng.normal(84 if male else 72, 16), 41, 168)))
-    return Patient(patient_id, age, male, weight_kg, comorbidities, tuple(admissions))
+    return Patient(patient_id, age, male, weight_kg, chronic, tuple(admissions))

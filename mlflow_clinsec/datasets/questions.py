@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlflow_clinsec.datasets.facts import Facts, clock, order_text, trend_word
-from mlflow_clinsec.datasets.grammar import draw, expand, pick
+from mlflow_clinsec.datasets.grammar import capitalize_sentences, draw, expand, pick
 from mlflow_clinsec.datasets.measurements import ALL, LABS, VITALS
 from mlflow_clinsec.datasets.patients import Admission
-from mlflow_clinsec.datasets.question_forms import CONTEXTS, EVENT_FORMS, LISTINGS, NOTE_FORMS
+from mlflow_clinsec.datasets.tables import QuestionForm, prompt_phrases, question_forms
 
-EVENT_QUESTIONS = 2
-NOTE_QUESTIONS = 1
-FEWEST_EVENTS, MOST_EVENTS = 6, 9
+QUESTIONS = {"event": 2, "note": 1}  # how many of each kind per admission
+SHORT_ANSWER = 28  # words; a shorter answer is closed with one more finding
+FEWEST_EVENTS, MOST_EVENTS = 7, 9
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,7 @@ def _focus_facts(admission: Admission, rng: np.random.Generator) -> Facts:
 
 def _events(admission: Admission, rng: np.random.Generator) -> list[str]:
     """A sample of the charted events in order of time."""
-    measured = [
-        (hours, ALL[key], value) for key, series in admission.series.items() for hours, value in series
-    ]
+    measured = [(hours, ALL[key], value) for key, series in admission.series.items() for hours, value in series]
     count = FEWEST_EVENTS + int(rng.random() * (MOST_EVENTS - FEWEST_EVENTS + 1))
     timed = [
         (hours, f"{pick(rng, kind.names)} {kind.show_unit(value)}")
@@ -74,24 +72,23 @@ def _events(admission: Admission, rng: np.random.Generator) -> list[str]:
 
 
 def _pair(
-    kind: str, facts: Facts, admission: Admission, used: set[int], rng: np.random.Generator
+    kind: str, form: QuestionForm, facts: Facts, admission: Admission, rng: np.random.Generator
 ) -> QuestionAnswer:
-    forms = EVENT_FORMS if kind == "event" else NOTE_FORMS
-    free = [i for i in range(len(forms)) if i not in used]
-    chosen = pick(rng, free)
-    used.add(chosen)
     facts = {**facts, **_focus_facts(admission, rng)}
-    context = expand(pick(rng, CONTEXTS), facts, rng)
-    question = expand(pick(rng, forms[chosen].questions), facts, rng)
-    answer = expand(pick(rng, forms[chosen].answers), facts, rng)
-    log = "\n".join(_events(admission, rng))
-    prompt = f"{context}\n{pick(rng, LISTINGS)}\n{log}\nQuestion: {question}"
-    return QuestionAnswer(kind, prompt, answer[0].upper() + answer[1:])
+    context = expand(pick(rng, prompt_phrases("contexts")), facts, rng)
+    listing = pick(rng, prompt_phrases("listings"))
+    question = expand(pick(rng, form.questions), facts, rng)
+    answer = expand(pick(rng, form.answers), facts, rng)
+    if len(answer.split()) < SHORT_ANSWER:
+        answer += " " + expand(pick(rng, prompt_phrases("closings")), facts, rng)
+    prompt = "\n".join([context, listing, *_events(admission, rng), f"Question: {question}"])
+    return QuestionAnswer(kind, prompt, capitalize_sentences(answer))
 
 
 def ask(admission: Admission, facts: Facts, rng: np.random.Generator) -> list[QuestionAnswer]:
-    """Two questions on events and one on the note, each of another form."""
-    used_event: set[int] = set()
-    pairs = [_pair("event", facts, admission, used_event, rng) for _ in range(EVENT_QUESTIONS)]
-    used_note: set[int] = set()
-    return pairs + [_pair("note", facts, admission, used_note, rng) for _ in range(NOTE_QUESTIONS)]
+    """``QUESTIONS`` on one admission, each of another form."""
+    return [
+        _pair(kind, form, facts, admission, rng)
+        for kind, count in QUESTIONS.items()
+        for form in draw(rng, question_forms(kind), count)
+    ]

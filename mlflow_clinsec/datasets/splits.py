@@ -49,8 +49,6 @@ def split_patients(
     parts = {}
     for name, start, end in zip(fractions, edges[:-1], edges[1:], strict=True):
         if start == end:
-            raise DataError(
-                f"part {name!r} gets none of the {len(patients)} patients; give it a larger share."
-            )
+            raise DataError(f"part {name!r} gets none of the {len(patients)} patients; give it a larger share.")
         parts[name] = frame[frame[column].isin(patients[start:end])]
     return parts

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlflow_clinsec.datasets.grammar import pick
+from mlflow_clinsec.datasets.grammar import capitalize_sentences, pick
 
 ABBREVIATIONS: dict[str, tuple[str, ...]] = {
     "patient": ("pt", "pt."),
@@ -51,6 +51,7 @@ class Style:
         typo_rate: probability that a word of five letters or more is mistyped.
         heading: turns a section title into its heading.
         bullet: what starts an item of a list.
+        tidy: sentences start with a capital letter.
         compact: sections are separated by one newline rather than two.
     """
 
@@ -58,6 +59,7 @@ class Style:
     typo_rate: float
     heading: Callable[[str], str]
     bullet: str
+    tidy: bool
     compact: bool
 
 
@@ -77,6 +79,7 @@ def draw_style(rng: np.random.Generator) -> Style:
         typo_rate=pick(rng, (0.0, 0.004, 0.012)),
         heading=pick(rng, _HEADINGS),
         bullet=pick(rng, ("- ", "# ", "* ", "")),
+        tidy=bool(rng.random() < 0.6),
         compact=bool(rng.random() < 0.5),
     )
 
@@ -99,6 +102,8 @@ def write(text: str, style: Style, rng: np.random.Generator) -> str:
     def mistype(match: re.Match[str]) -> str:
         return _slip(match[0], rng) if rng.random() < style.typo_rate else match[0]
 
+    if style.tidy:
+        text = capitalize_sentences(text)
     if style.abbreviate:
         text = _ABBREVIABLE.sub(shorten, text)
     return _TYPEABLE.sub(mistype, text) if style.typo_rate else text

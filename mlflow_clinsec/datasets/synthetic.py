@@ -58,9 +58,7 @@ def _check(n_patients: int, seed: int) -> None:
         raise ConfigError(f"seed must not be negative, got {seed!r}.")
 
 
-def _write(
-    patient: Patient, note_rng: np.random.Generator, qa_rng: np.random.Generator
-) -> tuple[list[Row], list[Row]]:
+def _write(patient: Patient, note_rng: np.random.Generator, qa_rng: np.random.Generator) -> tuple[list[Row], list[Row]]:
     notes: list[Row] = []
     qa: list[Row] = []
     for position, admission in enumerate(patient.admissions):
@@ -88,6 +86,4 @@ def generate_corpus(n_patients: int, seed: int) -> Corpus:
         patient_notes, patient_qa = _write(draw_patient(index, state_rng), note_rng, qa_rng)
         notes += patient_notes
         qa += patient_qa
-    return Corpus(
-        notes=pd.DataFrame(notes, columns=list(NOTE_COLUMNS)), qa=pd.DataFrame(qa, columns=list(QA_COLUMNS))
-    )
+    return Corpus(notes=pd.DataFrame(notes, columns=list(NOTE_COLUMNS)), qa=pd.DataFrame(qa, columns=list(QA_COLUMNS)))
