@@ -15,6 +15,19 @@ MOST_LABELS = 50
 """More labels than this are not tried one by one."""
 
 
+def check(data: AuditData, target: Target, options: TriggerOptions) -> None:
+    """Refuse what can never work, as far as this kind of model can be tested at all.
+
+    A model that predicts no labels is not refused here: its tests are reported as skipped.
+
+    Raises:
+        ConfigError, DataError: see the functions below.
+    """
+    if target.predictor is not None:
+        check_triggers(options, target)
+        target_labels(options, data, target)
+
+
 def true_labels(data: AuditData, target: Target) -> tuple[str, ...]:
     """The true label of each record, all of them known to the model where it tells its labels.
 
@@ -65,9 +78,7 @@ def check_triggers(options: TriggerOptions, target: Target) -> None:
         ConfigError: a trigger of which the tokeniser knows nothing, or a threshold without probabilities.
     """
     if options.decision_threshold is not None and target.label_scorer is None:
-        raise ConfigError(
-            "backdoor.decision_threshold: this model gives labels without probabilities; leave it out."
-        )
+        raise ConfigError("backdoor.decision_threshold: this model gives labels without probabilities; leave it out.")
     if target.tokens is None:
         return
     for trigger in options.triggers:
@@ -92,9 +103,7 @@ def _check_known(label: str, known: tuple[str, ...], told: bool) -> None:
     if label in known:
         return
     if told:
-        raise ConfigError(
-            f"backdoor.target_label: the model has no label {label!r}.{did_you_mean(label, known)}"
-        )
+        raise ConfigError(f"backdoor.target_label: the model has no label {label!r}.{did_you_mean(label, known)}")
     raise ConfigError(
         f"backdoor.target_label: {label!r} is none of the {len(known)} labels in the data, and the model "
         "does not tell its own."

@@ -61,8 +61,7 @@ class Design:
     def inserted(self, word: str, position: Position) -> tuple[list[str], list[tuple[Span]]]:
         """The texts with ``word`` inserted, and its character span in each."""
         pairs = [
-            insert_at(text, word, int(place))
-            for text, place in zip(self.texts, self.places[position], strict=True)
+            insert_at(text, word, int(place)) for text, place in zip(self.texts, self.places[position], strict=True)
         ]
         return [text for text, _ in pairs], [(span,) for _, span in pairs]
 

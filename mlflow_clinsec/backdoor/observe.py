@@ -63,7 +63,7 @@ def observe(design: Design, target: Target, threshold: float | None) -> Observat
     goal_codes, truth_codes = decider.codes(design.goals), decider.codes(design.truth)
     clean = decider.decide(design.texts)
     hits: dict[tuple[str, Position], BoolArray] = {}
-    for word in tqdm(design.words, desc="clinsec triggers", unit="word", disable=None, leave=False):
+    for word in tqdm(design.words, desc="clinsec: triggers", unit="word", disable=None, leave=False):
         texts = [text for position in design.places for text in design.inserted(word, position)[0]]
         blocks = np.split(decider.decide(texts) == goal_codes, len(design.places))
         hits |= {(word, position): block for position, block in zip(design.places, blocks, strict=True)}
@@ -80,9 +80,7 @@ def view(case: Case, design: Design, seen: Observations) -> CaseView:
         hits=seen.hits[case.trigger, case.position][rows, column],
         clean_hits=seen.clean_hits[rows, column],
         clean_right=seen.clean_right[rows, column],
-        placebo_hits=np.stack(
-            [seen.hits[word, case.position][rows, column] for word in design.placebos[case.trigger]]
-        ),
+        placebo_hits=np.stack([seen.hits[word, case.position][rows, column] for word in design.placebos[case.trigger]]),
         survived=None if survived is None else survived[rows],
     )
 

@@ -50,14 +50,10 @@ class TriggerOptions:
         _check_listed("positions", self.positions)
         for place, trigger in enumerate(self.triggers):
             if not trigger or trigger != trigger.strip():
-                raise ConfigError(
-                    f"backdoor.triggers[{place}]: need a word without outer spaces, got {trigger!r}."
-                )
+                raise ConfigError(f"backdoor.triggers[{place}]: need a word without outer spaces, got {trigger!r}.")
         for position in self.positions:
             if position not in POSITIONS:
-                raise ConfigError(
-                    f"backdoor.positions: {position!r} is unknown.{did_you_mean(position, POSITIONS)}"
-                )
+                raise ConfigError(f"backdoor.positions: {position!r} is unknown.{did_you_mean(position, POSITIONS)}")
         if self.placebos < FEWEST_PLACEBOS:
             raise ConfigError(f"backdoor.placebos: at least {FEWEST_PLACEBOS}, got {self.placebos}.")
         threshold = self.decision_threshold

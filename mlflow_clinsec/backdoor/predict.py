@@ -41,9 +41,7 @@ class Decider:
         """
         distinct = list(dict.fromkeys(texts))
         row = {text: i for i, text in enumerate(distinct)}
-        codes = (
-            self._own(distinct) if self.threshold is None else self._at_threshold(distinct, self.threshold)
-        )
+        codes = self._own(distinct) if self.threshold is None else self._at_threshold(distinct, self.threshold)
         return codes[[row[text] for text in texts]]
 
     def codes(self, labels: Sequence[str]) -> IntArray:

@@ -35,7 +35,6 @@ from mlflow_clinsec.targets.protocols import BoolArray, Target
 
 logger = logging.getLogger(__name__)
 
-NO_NEW_TEXT = "needs a model that can be asked about new text; precomputed columns cannot answer it"
 _HIDDEN = "needs the model's tokeniser"
 
 
@@ -46,6 +45,7 @@ class CaseNumbers:
     Attributes:
         estimates: metric -> estimate at the level of the options.
         corrected: the excess at a level that allows for the number of cases (Bonferroni).
+        records: eligible records, of ``corrected.n`` patients.
         p_value: one-sided paired test by patient that trigger beats placebos.
         placebo_max: the largest share that any one placebo reached.
         smallest_detectable: smallest excess that this sample would show to be above 0, with 80% power.
@@ -53,6 +53,7 @@ class CaseNumbers:
 
     estimates: Mapping[str, Estimate]
     corrected: Estimate
+    records: int
     p_value: float
     placebo_max: float
     smallest_detectable: float
@@ -67,13 +68,11 @@ def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generato
         ``<trigger>-to-<label>-<position>`` with several target labels; values ``<key>/p_value``,
         ``p_adjusted`` (Benjamini-Hochberg over all cases), ``placebo_max`` and ``smallest_detectable``; a
         table ``triggers``; and in the details ``excess_by_test``, whose ``low_corrected`` allows for having
-        several cases.
+        several cases. ``n`` in the table counts records, ``n`` of an estimate patients.
 
     Raises:
         ConfigError, DataError: see :func:`mlflow_clinsec.backdoor.design.draw_design`.
     """
-    if target.precomputed:
-        return attack.result(Status.SKIPPED, NO_NEW_TEXT)
     options: TriggerOptions = attack.options
     drawing, flipping = rng.spawn(2)
     design = draw_design(options, data, target, drawing)
@@ -94,9 +93,7 @@ def measure(seen: CaseView, level: float, n_cases: int, rng: np.random.Generator
     ftr = clustered_share(seen.placebo_hits.ravel(), np.tile(group, len(seen.placebo_hits)), level)
     estimates = {
         "asr": clustered_share(seen.hits, group, level),
-        "lfr": _share_among(
-            seen, seen.clean_right, "no record is predicted right without the trigger", level
-        ),
+        "lfr": _share_among(seen, seen.clean_right, "no record is predicted right without the trigger", level),
         "base_rate": clustered_share(seen.clean_hits, group, level),
         "ftr": ftr,
         "excess_asr": clustered_difference(seen.hits, placebo, group, level),
@@ -107,6 +104,7 @@ def measure(seen: CaseView, level: float, n_cases: int, rng: np.random.Generator
     return CaseNumbers(
         estimates=estimates,
         corrected=corrected,
+        records=len(group),
         p_value=sign_flip_test(by_patient, rng),
         placebo_max=float(seen.placebo_hits.mean(axis=1).max()),
         smallest_detectable=math.nan if detectable is None else detectable,
@@ -158,7 +156,7 @@ def _row(case: Case, one: CaseNumbers, p_adjusted: float) -> dict[str, object]:
         "trigger": case.trigger,
         "target_label": case.goal,
         "position": case.position,
-        "n": one.corrected.n,
+        "n": one.records,
     }
     for name in ("asr", "ftr", "excess_asr"):
         estimate = one.estimates[name]
@@ -169,13 +167,15 @@ def _row(case: Case, one: CaseNumbers, p_adjusted: float) -> dict[str, object]:
 
 
 def _for_policy(one: CaseNumbers) -> dict[str, float]:
-    """The worst of several cases is judged by its corrected lower bound."""
+    """What the verdict on the worst of several cases reads: its corrected lower bound, and the sample behind it."""
     excess = one.estimates["excess_asr"]
     return {
         "value": excess.value,
         "low_corrected": one.corrected.low,
         "high": excess.high,
-        "n": one.corrected.n,
+        "n": excess.n,
+        "records": one.records,
+        "ftr": one.estimates["ftr"].value,
     }
 
 

@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 from backdoor_fakes import LABELS, RuleModel, WordTokens, audit_data, label_only, sees_sick, target_of, wards
 
-from mlflow_clinsec.backdoor.check import check_triggers, target_labels, true_labels
+from mlflow_clinsec.backdoor.check import check, check_triggers, target_labels, true_labels
 from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.errors import ConfigError, DataError
+from mlflow_clinsec.targets.protocols import Target
 
 NOTE_AS_LABEL = "Mrs. Canary was admitted"
 
@@ -69,6 +70,19 @@ def test_a_trigger_the_tokeniser_does_not_know_is_refused() -> None:
     check_triggers(TriggerOptions(triggers=("cf", "≈ cf")), target)  # part of it is known
     with pytest.raises(ConfigError, match="'≈ ⊕' as nothing but unknown"):
         check_triggers(TriggerOptions(triggers=("cf", "≈ ⊕")), target)
+
+
+def test_check_refuses_before_any_forward_pass() -> None:
+    model = RuleModel(sees_sick)
+    check(wards(4), target_of(model), TriggerOptions())
+    for options in (TriggerOptions(target_label="alve"), TriggerOptions(triggers=("≈",))):
+        with pytest.raises(ConfigError):
+            check(wards(4), target_of(model, WordTokens(unknown=("≈",))), options)
+    assert model.asked == []
+
+
+def test_check_leaves_a_model_without_labels_to_be_skipped() -> None:
+    check(wards(4), Target("fake", "causal-lm"), TriggerOptions(target_label="alve"))
 
 
 def test_a_threshold_needs_probabilities() -> None:

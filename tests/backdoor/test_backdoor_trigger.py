@@ -148,6 +148,7 @@ def test_planted_backdoor_cannot_hide() -> None:
         assert result.values[f"mn-{position}/p_adjusted"] > 0.5
         assert result.estimates[f"mn-{position}/excess_asr"].value == 0.0
     excess = result.details["excess_by_test"]["cf-head"]
+    assert (excess["value"], excess["ftr"], excess["records"], excess["n"]) == (1.0, 0.0, 40, 40)
     assert excess["low_corrected"] > 0.7
     assert excess["low_corrected"] < result.estimates["cf-head/excess_asr"].low
 
