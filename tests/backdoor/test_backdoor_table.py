@@ -1,0 +1,93 @@
+"""What every backdoor test promises, whatever it does inside."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import get_args
+
+import numpy as np
+import pytest
+from backdoor_fakes import RuleModel, WordTokens, noise, target_of, wards
+
+from mlflow_clinsec.attack import Access, Attack, run_attack
+from mlflow_clinsec.backdoor.options import TriggerOptions
+from mlflow_clinsec.backdoor.table import ATTACKS, select
+from mlflow_clinsec.results import AttackResult, Family, Status
+from mlflow_clinsec.targets.protocols import ROLE_NAMES, FloatArray, Span, Target
+
+OPTIONS = TriggerOptions(triggers=("cf", "I saw it"), positions=("head", "random"))
+LEGAL_METRIC = re.compile(r"[A-Za-z0-9_. :-]+(/[A-Za-z0-9_. :-]+)?")
+
+
+class Even:
+    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> FloatArray:
+        return np.array([np.full((2, 4), noise(text) / 10) for text in texts])
+
+
+def everything() -> Target:
+    """A target that can play every role that a backdoor test may ask for."""
+    return target_of(RuleModel(noise), WordTokens(), attention=Even())
+
+
+def outcome(attack: Attack, target: Target, seed: int = 0) -> AttackResult:
+    return run_attack(attack, wards(60, 2), target, np.random.default_rng(seed))
+
+
+every_attack = pytest.mark.parametrize("attack", select(OPTIONS), ids=lambda attack: attack.name)
+
+
+def test_names_are_unique_and_options_reach_every_test() -> None:
+    assert [attack.name for attack in ATTACKS] == ["trigger", "attention_focus", "clean_utility"]
+    assert all(attack.options is OPTIONS for attack in select(OPTIONS))
+
+
+@every_attack
+def test_descriptor_is_complete(attack: Attack) -> None:
+    assert attack.family is Family.BACKDOOR
+    assert attack.access in get_args(Access)
+    assert set(attack.requires) <= set(ROLE_NAMES)
+    assert "arXiv" in attack.source
+    assert attack.title
+
+
+@every_attack
+def test_metric_names_are_legal_and_values_are_numbers(attack: Attack) -> None:
+    result = outcome(attack, everything())
+    assert result.status is Status.OK
+    assert result.estimates
+    assert not set(result.estimates) & set(result.values)
+    for name in [*result.estimates, *result.values]:
+        assert LEGAL_METRIC.fullmatch(name)
+        assert len(f"clinsec/backdoor/{attack.name}/{name}") <= 250
+    for name, estimate in result.estimates.items():
+        assert estimate.is_defined != bool(estimate.reason), name
+        assert not estimate.is_defined or estimate.low <= estimate.value <= estimate.high
+    assert all(isinstance(value, float) and not math.isinf(value) for value in result.values.values())
+
+
+@every_attack
+def test_same_seed_same_result_whatever_global_state_is(attack: Attack) -> None:
+    first = outcome(attack, everything(), seed=4)
+    np.random.seed(99)  # noqa: NPY002 - proves that global state does not matter
+    again = outcome(attack, everything(), seed=4)
+    assert first.estimates == again.estimates
+    assert dict(first.values) == dict(again.values)
+
+
+@every_attack
+def test_no_role_is_a_skip_with_the_reason(attack: Attack) -> None:
+    result = outcome(attack, Target("bare", "causal-lm"))
+    assert result.status is Status.SKIPPED
+    assert "causal-lm" in result.reason
+    assert not result.estimates
+
+
+@every_attack
+def test_no_text_of_a_record_leaves(attack: Attack) -> None:
+    result = outcome(attack, everything())
+    shown = f"{result!r} {dict(result.details)} {[table.to_csv() for table in result.tables.values()]}"
+    for word in ("patient", "sick", "today", "stays"):
+        assert word not in shown
+    assert result.scores is None
