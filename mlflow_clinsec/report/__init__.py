@@ -1,0 +1,1 @@
+"""Everything people see of an audit: card, figures, JSON, SARIF and Markdown."""

@@ -1,0 +1,77 @@
+"""The audit card: one self-contained HTML file for people who must sign a model off.
+
+It opens in MLflow's sandboxed artifact frame, from disk and on paper; it holds no script and loads nothing.
+Every string of the report is escaped by Jinja's autoescaping and made visible first.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from mlflow_clinsec.report import card_content, palette, wording
+from mlflow_clinsec.report.figures import alt_text
+from mlflow_clinsec.report.suppress import MIN_CELL, show_count
+from mlflow_clinsec.results import AuditReport, Family
+
+TEMPLATE = "audit_card.html.j2"
+
+FIGURE_TITLES = {
+    "roc": "Who can tell members from non-members, down to few false alarms",
+    "score_histograms": "Scores of the strongest attacks, members beside non-members",
+    "trigger_success": "Each trigger beside its placebo words",
+    "attention": "Attention of each head to the trigger, less that to placebo words",
+}
+
+
+def render_card(report: AuditReport, figures: Mapping[str, bytes] | None = None, min_cell: int = MIN_CELL) -> str:
+    """The card as HTML.
+
+    Args:
+        report: what the audit found.
+        figures: figure name -> PNG, as :func:`~mlflow_clinsec.report.figures.draw_figures` returns them.
+        min_cell: counts below this are suppressed.
+    """
+    template = _environment(min_cell).get_template(TEMPLATE)
+    return str(template.render(_context(report, figures or {}, min_cell)))
+
+
+def _context(report: AuditReport, figures: Mapping[str, bytes], min_cell: int) -> dict[str, Any]:
+    return {
+        "report": report,
+        "min_cell": min_cell,
+        "colour": palette.CARD,
+        "title": card_content.title(report),
+        "sentence": wording.verdict_sentence(report),
+        "family_titles": wording.FAMILY_TITLES,
+        "privacy_asked": Family.PRIVACY in report.verdicts or bool(report.of(Family.PRIVACY)),
+        "integrity_asked": Family.BACKDOOR in report.verdicts or bool(report.of(Family.BACKDOOR)),
+        "figures": {name: _figure(name, image, report) for name, image in figures.items()},
+        **card_content.sections(report, min_cell),
+    }
+
+
+def _figure(name: str, image: bytes, report: AuditReport) -> dict[str, str]:
+    uri = f"data:image/png;base64,{base64.b64encode(image).decode('ascii')}"
+    return {"title": FIGURE_TITLES[name], "alt": alt_text(name, report), "uri": uri}
+
+
+def _environment(min_cell: int) -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("mlflow_clinsec.report", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "visible": wording.visible,
+        "number": wording.number,
+        "interval": wording.interval,
+        "p_value": wording.p_value,
+        "level": wording.level,
+        "check_title": wording.check_title,
+        "when": wording.when,
+        "count": lambda n: show_count(int(n), min_cell),
+    }
+    return environment

@@ -1,0 +1,66 @@
+"""Histograms of attack scores, members beside non-members, with small cells hidden."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlflow_clinsec.report import palette
+from mlflow_clinsec.report.figure_roc import auc_of
+from mlflow_clinsec.report.figure_style import label, new_figure
+from mlflow_clinsec.report.headlines import judged_privacy
+from mlflow_clinsec.report.suppress import MIN_CELL, mask_table
+from mlflow_clinsec.report.wording import number
+from mlflow_clinsec.results import AttackResult, AuditReport
+
+PANELS = 4
+
+_SIDES = (
+    ("members", palette.BLUE, "", "members"),
+    ("nonmembers", palette.VERMILION, "////", "non-members"),
+)
+
+
+def draw_histograms(report: AuditReport, min_cell: int = MIN_CELL) -> Any | None:
+    """One panel for each of the four strongest attacks with a ``histogram`` table; None without any."""
+    results = with_histogram(report)[:PANELS]
+    if not results:
+        return None
+    columns = min(2, len(results))
+    rows = -(-len(results) // columns)
+    figure = new_figure(8.4 if columns == 2 else 6.4, 2.9 * rows + 0.5)
+    for index, result in enumerate(results):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        _draw_panel(axes, result.tables["histogram"], min_cell)
+        axes.set_title(f"{label(result.name)} (AUC {number(auc_of(result))})", fontsize=10)
+        axes.set_xlabel("score: larger means more likely a member", fontsize=8)
+        axes.set_ylabel("records", fontsize=8)
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=8)
+    return figure
+
+
+def with_histogram(report: AuditReport) -> list[AttackResult]:
+    """Judged attacks with a histogram, strongest first."""
+    drawn = [r for r in judged_privacy(report) if len(r.tables.get("histogram", ())) > 0]
+    return sorted(drawn, key=lambda result: -np.nan_to_num(auc_of(result), nan=-1.0))
+
+
+def _draw_panel(axes: Any, table: pd.DataFrame, min_cell: int) -> None:
+    table = table[(table["members"] > 0) | (table["nonmembers"] > 0)]
+    masked = mask_table(table, min_cell)
+    left = table["bin_low"].to_numpy(dtype=float)
+    width = table["bin_high"].to_numpy(dtype=float) - left
+    hidden = np.zeros(len(table), dtype=bool)
+    for column, color, hatch, name in _SIDES:
+        counts: NDArray[np.float64] = pd.to_numeric(masked[column], errors="coerce").to_numpy(dtype=float)
+        hidden |= np.isnan(counts)
+        style = {"facecolor": (color, 0.35), "edgecolor": color, "hatch": hatch, "linewidth": 1.1}
+        axes.bar(left, np.nan_to_num(counts), width, align="edge", **style, label=name)
+    if hidden.any():
+        marks = (left + width / 2)[hidden]
+        axes.plot(marks, np.zeros(len(marks)), "kx", markersize=5, clip_on=False, zorder=5)
+    axes.plot([], [], "kx", label="a count here is hidden")

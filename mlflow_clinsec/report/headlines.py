@@ -1,0 +1,88 @@
+"""The few numbers by which runs are sorted and compared.
+
+The worst values come from the policy checks, whose intervals allow for having picked the worst of several;
+where the policy holds no such check they are read off the results, with the plain interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import pandas as pd
+
+from mlflow_clinsec.results import AttackResult, AuditReport, Estimate, Family, Status
+
+TRIGGER_TEST = "trigger"
+FOCUS_TEST = "attention_focus"
+UTILITY_TEST = "clean_utility"
+
+
+def headlines(report: AuditReport) -> dict[str, Estimate]:
+    """Headline name (``privacy/worst_auc``) -> estimate; what was not asked for is left out."""
+    found = {
+        "privacy/worst_auc": _worst(report, Family.PRIVACY, "max_auc", _privacy("auc")),
+        "privacy/worst_tpr_at_1pct_fpr": _worst(
+            report, Family.PRIVACY, "max_tpr_at_1pct_fpr", _privacy("tpr_at_1pct_fpr")
+        ),
+        "backdoor/worst_asr": _largest(_trigger_column(report, "asr")),
+        "backdoor/worst_excess_asr": _worst(report, Family.BACKDOOR, "max_excess_asr", _triggers("excess_asr")),
+        "utility/auroc": _utility(report, "auroc"),
+    }
+    return {name: estimate for name, estimate in found.items() if estimate is not None}
+
+
+def judged_privacy(report: AuditReport) -> list[AttackResult]:
+    """Privacy attacks that ran and are held against the policy; the blind baseline is not."""
+    return [r for r in report.of(Family.PRIVACY) if r.status is Status.OK and not is_baseline(r)]
+
+
+def is_baseline(result: AttackResult) -> bool:
+    """Whether a result never saw the model and only tells what the data gives away by itself."""
+    return bool(result.details.get("baseline", False))
+
+
+def trigger_table(report: AuditReport) -> pd.DataFrame:
+    """One row per trigger, target label and position; empty when the trigger test did not run."""
+    result = report.find(Family.BACKDOOR, TRIGGER_TEST)
+    if result is None or "triggers" not in result.tables:
+        return pd.DataFrame()
+    return result.tables["triggers"]
+
+
+def row_estimate(row: pd.Series, column: str) -> Estimate:
+    """The estimate whose value, low and high stand in ``column``, ``column_low`` and ``column_high``."""
+    value = float(row[column])
+    n = int(row["n"])
+    if math.isnan(value):
+        return Estimate.undefined("no record could be judged", n)
+    return Estimate(value, float(row[f"{column}_low"]), float(row[f"{column}_high"]), n)
+
+
+def _worst(
+    report: AuditReport, family: Family, key: str, fallback: Callable[[AuditReport], list[Estimate]]
+) -> Estimate | None:
+    verdict = report.verdicts.get(family)
+    checks = [check.estimate for check in verdict.checks if check.key == key] if verdict else []
+    return checks[0] if checks else _largest(fallback(report))
+
+
+def _largest(estimates: Iterable[Estimate]) -> Estimate | None:
+    return max((e for e in estimates if e.is_defined), key=lambda e: e.value, default=None)
+
+
+def _privacy(metric: str) -> Callable[[AuditReport], list[Estimate]]:
+    return lambda report: [r.estimates[metric] for r in judged_privacy(report) if metric in r.estimates]
+
+
+def _triggers(column: str) -> Callable[[AuditReport], list[Estimate]]:
+    return lambda report: _trigger_column(report, column)
+
+
+def _trigger_column(report: AuditReport, column: str) -> list[Estimate]:
+    return [row_estimate(row, column) for _, row in trigger_table(report).iterrows()]
+
+
+def _utility(report: AuditReport, metric: str) -> Estimate | None:
+    result = report.find(Family.BACKDOOR, UTILITY_TEST)
+    return result.estimates.get(metric) if result is not None else None

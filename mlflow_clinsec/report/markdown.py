@@ -1,0 +1,95 @@
+"""A short Markdown summary for the run's page (tag ``mlflow.note.content``).
+
+MLflow renders the tag with Showdown's GitHub flavour and lets images and frames through, so a model or
+trigger name must not become a link, an image, a mention or HTML: every cell is escaped by :func:`cell`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from mlflow_clinsec.report.headlines import headlines
+from mlflow_clinsec.report.wording import (
+    check_title,
+    number,
+    read_flag,
+    verdict_sentence,
+    visible,
+    with_interval,
+)
+from mlflow_clinsec.results import AuditReport, Status
+
+_MARKS = re.compile(r"([\\`*_{}\[\]#!~|])")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_AUTOLINK = re.compile(r"(:(?=//)|(?<=www)(?=\.)|@)", re.IGNORECASE)
+_ZERO_WIDTH_SPACE = "\u200b"
+
+_HEADLINE_TITLES = {
+    "privacy/worst_auc": "Strongest privacy attack, AUC",
+    "privacy/worst_tpr_at_1pct_fpr": "Strongest privacy attack, TPR at 1% FPR",
+    "backdoor/worst_asr": "Worst trigger, attack success (ASR)",
+    "backdoor/worst_excess_asr": "Worst trigger, ASR above placebo",
+    "utility/auroc": "AUROC on clean records",
+}
+
+
+def to_markdown(report: AuditReport, card_path: str = "clinsec/audit_card.html") -> str:
+    """Verdict, headline numbers, checks, what did not run, and the artifact to read on in."""
+    sections = [
+        f"**{report.verdict.decision.value}**: {cell(verdict_sentence(report), limit=800)}",
+        _flags(report),
+        _table(("Figure", "Value and interval"), _headline_rows(report)),
+        _table(("Policy check", "Found", "Limit", "Decision"), _check_rows(report)),
+        _not_run(report),
+        f"Read on: artifact {cell(card_path)} of this run. Seed {report.seed}, "
+        f"configuration {cell(report.config_digest)}.",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def cell(text: object, limit: int = 120) -> str:
+    """Text that Markdown shows as written: no markup, link, mention, HTML or table border can come of it."""
+    plain = " ".join(visible(text, limit).split())
+    unlinked = _AUTOLINK.sub(lambda mark: mark.group() + _ZERO_WIDTH_SPACE, plain)
+    marked = _MARKS.sub(r"\\\1", unlinked)
+    return "".join(_ENTITIES.get(character, character) for character in marked)
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    if not lines:
+        return ""
+    return "\n".join([f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}", *lines])
+
+
+def _headline_rows(report: AuditReport) -> list[tuple[str, ...]]:
+    found = headlines(report)
+    titles = {name: title for name, title in _HEADLINE_TITLES.items() if name in found}
+    return [(title, cell(with_interval(found[name]))) for name, title in titles.items()]
+
+
+def _check_rows(report: AuditReport) -> list[tuple[str, ...]]:
+    checks = [check for verdict in report.verdicts.values() for check in verdict.checks]
+    return [
+        (
+            cell(check_title(check)),
+            f"{cell(with_interval(check.estimate))}, {cell(check.subject)}",
+            cell(number(check.threshold)),
+            check.decision.value,
+        )
+        for check in checks
+    ]
+
+
+def _flags(report: AuditReport) -> str:
+    flags = dict.fromkeys(flag for v in (report.verdict, *report.verdicts.values()) for flag in v.flags)
+    return "\n".join(f"- Read with care: {cell(read_flag(flag), limit=400)}" for flag in flags)
+
+
+def _not_run(report: AuditReport) -> str:
+    lost = [result for result in report.results if result.status is not Status.OK]
+    if not lost:
+        return ""
+    names = ", ".join(f"{cell(result.name)} ({result.status.value})" for result in lost)
+    return f"Not run: {names}. The audit card says why."

@@ -1,0 +1,166 @@
+"""How numbers and names are put into words, the same in the card, the Markdown summary and SARIF.
+
+All shares are fractions from 0 to 1 in tables and "of 100" in sentences, never percentages.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from datetime import datetime, timezone
+
+from mlflow_clinsec.results import AuditReport, Check, Decision, Estimate, Family
+
+MAX_NAME = 120
+_INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+
+FAMILY_TITLES = {Family.PRIVACY: "Privacy", Family.BACKDOOR: "Integrity"}
+
+DECISION_WORDS = {
+    Decision.FAIL: "This model failed the audit",
+    Decision.INCONCLUSIVE: "This audit could not decide",
+    Decision.PASS: "This model passed the audit",
+}
+
+METRIC_NAMES = {
+    "max_auc": "AUC",
+    "max_tpr_at_1pct_fpr": "TPR at 1% FPR",
+    "max_excess_asr": "excess ASR (success above placebo)",
+}
+
+_SUBJECTS = {Family.PRIVACY: "attack", Family.BACKDOOR: "trigger"}
+
+_AGAINST_LIMIT = {
+    Decision.FAIL: "above the limit of",
+    Decision.INCONCLUSIVE: "too uncertain to judge by the limit of",
+    Decision.PASS: "within the limit of",
+}
+
+FLAG_TEXTS = {
+    "confounded": "Members and non-members differ in themselves: a classifier that never sees the model "
+    "tells them apart. The privacy figures may show that difference rather than a leak.",
+    "not evidential": "The split into members and non-members was not drawn at random before training, so "
+    "the privacy figures are not evidence for or against a leak.",
+    "overlap": "Some members also stood among the non-members, exactly or nearly; they were left out.",
+}
+
+
+def visible(text: object, limit: int = MAX_NAME) -> str:
+    """Text with characters that a reader could not see (zero-width, control, direction marks) spelled out.
+
+    Hidden characters are a known kind of trigger, and direction marks can make a name read as another one.
+    Text longer than ``limit`` is cut and ends in "…".
+    """
+    shown = "".join(_visible_character(character) for character in str(text)[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _visible_character(character: str) -> str:
+    hidden = unicodedata.category(character) in _INVISIBLE
+    odd_space = character != " " and unicodedata.category(character) == "Zs"
+    return f"[U+{ord(character):04X}]" if hidden or odd_space else character
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Fixed digits; "n/a" where there is no value."""
+    if value is None or math.isnan(value):
+        return "n/a"
+    return f"{value:.{digits}f}"
+
+
+def interval(estimate: Estimate, digits: int = 3) -> str:
+    """Both bounds, as in "0.940 to 0.971"; "" where there is no interval."""
+    if math.isnan(estimate.low) or math.isnan(estimate.high):
+        return ""
+    return f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"
+
+
+def with_interval(estimate: Estimate) -> str:
+    """Value and bounds, as in "0.957 (0.940 to 0.971)", or why there is no value."""
+    if not estimate.is_defined:
+        return f"not defined ({visible(estimate.reason or 'no reason given')})"
+    bounds = interval(estimate)
+    return f"{number(estimate.value)} ({bounds})" if bounds else number(estimate.value)
+
+
+def p_value(value: float | None) -> str:
+    """Three digits, "<0.001" below."""
+    if value is not None and value < 0.001:
+        return "<0.001"
+    return number(value)
+
+
+def level(estimate: Estimate) -> str:
+    """Confidence level in percent: "95%", "99.2%"."""
+    return f"{100 * estimate.level:.3g}%"
+
+
+def of_100(share: float) -> str:
+    """A share as a count of 100, kept away from 0 and 100 unless it is exactly that."""
+    if 0 < share < 0.005:
+        return "fewer than 1 of 100"
+    if 0.995 < share < 1:
+        return "more than 99 of 100"
+    return f"{round(100 * share)} of 100"
+
+
+def when(started: str) -> str:
+    """An ISO 8601 time to the minute, as in "2026-11-21 20:57 UTC"."""
+    try:
+        return datetime.fromisoformat(started).astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    except ValueError:
+        return visible(started)
+
+
+def read_auc(auc: Estimate) -> str:
+    """What a membership attack's AUC means to someone who has never met one."""
+    if not auc.is_defined:
+        return "Could not be computed."
+    if auc.low <= 0.5:
+        return "Not told apart from guessing by this sample."
+    return f"Tells member from non-member in {of_100(auc.value)} pairs (guessing: 50)."
+
+
+def read_tpr(tpr: Estimate | None) -> str:
+    """What TPR at 1% FPR means; "" when it was not computed."""
+    if tpr is None or not tpr.is_defined:
+        return ""
+    return f"Finds {of_100(tpr.value)} members at 1 false alarm in 100."
+
+
+def check_title(check: Check) -> str:
+    """What a policy key limits, as in "AUC of the worst attack"; the key itself where it is unknown."""
+    name = METRIC_NAMES.get(check.key)
+    return f"{name[0].upper()}{name[1:]} of the worst {_SUBJECTS[check.family]}" if name else visible(check.key)
+
+
+def check_clause(check: Check) -> str:
+    """What was found where, and how it stands to the limit: one clause of the verdict."""
+    subject = f"{_SUBJECTS[check.family]} {visible(check.subject)}"
+    metric = METRIC_NAMES.get(check.key, visible(check.key))
+    limit = f"{_AGAINST_LIMIT[check.decision]} {number(check.threshold)}"
+    return f"{subject} reaches {metric} {with_interval(check.estimate)}, {limit}"
+
+
+def verdict_sentence(report: AuditReport) -> str:
+    """The whole audit in one sentence: the decision and, per family, the check that led to it."""
+    decision = report.verdict.decision
+    clauses = [clause for family in report.verdicts if (clause := _family_clause(report, family))]
+    if not clauses:
+        clauses = [visible(note, limit=300).rstrip(".") for note in report.verdict.notes[:1]]
+    return f"{DECISION_WORDS[decision]}{': ' if clauses else ''}{'; '.join(clauses)}."
+
+
+def _family_clause(report: AuditReport, family: Family) -> str:
+    verdict = report.verdicts[family]
+    if verdict.decision is not report.verdict.decision:
+        return ""
+    checks = [check for check in verdict.checks if check.decision is verdict.decision]
+    if checks:
+        return check_clause(checks[0])
+    return visible(verdict.notes[0], limit=300).rstrip(".") if verdict.notes else ""
+
+
+def read_flag(flag: str) -> str:
+    """A flag in a sentence; flags without a known sentence are shown as they are."""
+    return FLAG_TEXTS.get(flag.lower().replace("_", " ").replace("-", " "), visible(flag, limit=400))

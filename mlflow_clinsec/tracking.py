@@ -1,0 +1,206 @@
+"""From an audit report to MLflow: metrics, tags, a note on the run, and artifacts.
+
+Only aggregates leave the process: per-record scores are never written and small counts are suppressed. The user's
+own note on the run is kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Metric, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+from mlflow.utils.uri import append_to_uri_path
+
+from mlflow_clinsec import __version__
+from mlflow_clinsec.report.files import save_report
+from mlflow_clinsec.report.headlines import headlines
+from mlflow_clinsec.report.markdown import to_markdown
+from mlflow_clinsec.report.suppress import MIN_CELL, is_count, is_small
+from mlflow_clinsec.report.wording import visible
+from mlflow_clinsec.results import AuditReport, Estimate
+
+__all__ = ["LoggedAudit", "log_report", "metric_values", "save_report"]
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "clinsec"
+MAX_NAME = 250
+MAX_TAG = 8000
+METRICS_PER_BATCH = 1000
+
+_ILLEGAL = re.compile(r"[^A-Za-z0-9_\-. /]")  # ":" is legal too, but not on Windows
+
+
+@dataclass(frozen=True)
+class LoggedAudit:
+    """What was logged.
+
+    Attributes:
+        metrics: metric name -> value, whether logged here or left to MLflow.
+        artifacts: path within the run's artifacts -> URI.
+    """
+
+    metrics: dict[str, float]
+    artifacts: dict[str, str]
+
+
+def metric_values(report: AuditReport, prefix: str = "", min_cell: int = MIN_CELL) -> dict[str, float]:
+    """Every estimate with its bounds, every plain value, and the headlines, under names that MLflow takes.
+
+    Names read ``<prefix>clinsec/<family>/<attack>/<metric>``; bounds add ``_low`` and ``_high``. An undefined
+    estimate is NaN, so that ``mlflow.validate_evaluation_results`` fails on it; its bounds, undefined plain values
+    and small counts are left out. Infinity never appears: MLflow would store 1.8e308.
+    """
+    return _distinct((f"{prefix}{FOLDER}/{name}", value) for name, value in _named_values(report, min_cell))
+
+
+def _named_values(report: AuditReport, min_cell: int) -> Iterator[tuple[str, float]]:
+    for name, estimate in headlines(report).items():
+        yield from _with_bounds(name, estimate)
+    for result in report.results:
+        base = f"{result.family.value}/{result.name}"
+        for name, estimate in result.estimates.items():
+            yield from _with_bounds(f"{base}/{name}", estimate)
+        for name, value in result.values.items():
+            if math.isfinite(value) and not (is_count(name) and is_small(value, min_cell)):
+                yield f"{base}/{name}", float(value)
+
+
+def _with_bounds(name: str, estimate: Estimate) -> Iterator[tuple[str, float]]:
+    yield name, float(estimate.value) if math.isfinite(estimate.value) else math.nan
+    for bound, value in (("low", estimate.low), ("high", estimate.high)):
+        if math.isfinite(value):
+            yield f"{name}_{bound}", float(value)
+
+
+def _distinct(named: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Legal names, no two alike even in other case: some databases ignore case."""
+    found: dict[str, float] = {}
+    taken: set[str] = set()
+    for name, value in named:
+        legal = candidate = legal_name(name)
+        number = 2
+        while candidate.casefold() in taken:
+            ending = f"_{number}"
+            candidate, number = f"{legal[: MAX_NAME - len(ending)]}{ending}", number + 1
+        taken.add(candidate.casefold())
+        found[candidate] = value
+    return found
+
+
+def legal_name(name: str) -> str:
+    """A name that MLflow takes: other characters become "_", empty and dotted path parts go, long names are cut."""
+    parts = [part for part in _ILLEGAL.sub("_", name).split("/") if part.strip(". ")]
+    legal = "/".join(parts)
+    if len(legal) <= MAX_NAME:
+        return legal
+    digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{legal[: MAX_NAME - 9]}_{digest}"
+
+
+def log_report(
+    report: AuditReport,
+    *,
+    client: Any,
+    run_id: str,
+    log_metrics: bool,
+    model_id: str | None = None,
+    dataset_name: str | None = None,
+    dataset_digest: str | None = None,
+    prefix: str = "",
+    figures: bool = True,
+    min_cell: int = MIN_CELL,
+) -> LoggedAudit:
+    """Log an audit to a run, numbers before pictures.
+
+    Args:
+        report: what the audit found.
+        client: an ``mlflow.MlflowClient``.
+        run_id: the run.
+        log_metrics: whether to log the metrics; False where MLflow logs what the evaluator returns.
+        model_id: LoggedModel that the metrics are linked to.
+        dataset_name, dataset_digest: dataset that the metrics are linked to, where both are known.
+        prefix: put before metric names; names a folder of its own under ``clinsec/`` and tags of its own.
+        figures: whether to draw.
+        min_cell: counts below this are suppressed.
+
+    Raises:
+        MlflowException: the server refused or is gone; :func:`save_report` then keeps the audit on disk.
+    """
+    metrics = metric_values(report, prefix, min_cell)
+    if log_metrics:
+        links = {"model_id": model_id, "run_id": run_id}
+        if dataset_name and dataset_digest:
+            links |= {"dataset_name": dataset_name, "dataset_digest": dataset_digest}
+        for batch in _batches(metrics, links):
+            client.log_batch(run_id, metrics=batch)
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags(report, prefix).items()])
+    artifacts = _log_files(report, client, run_id, _folder(prefix), figures=figures, min_cell=min_cell)
+    _log_note(report, client, run_id, prefix)
+    return LoggedAudit(metrics, artifacts)
+
+
+def tags(report: AuditReport, prefix: str = "") -> dict[str, str]:
+    """Run tags by which audits are found and gated. With a prefix the same tags also stand under the prefix."""
+    found = {
+        "clinsec.verdict": report.verdict.decision.value,
+        **{f"clinsec.{family.value}.verdict": v.decision.value for family, v in report.verdicts.items()},
+        "clinsec.version": __version__,
+        "clinsec.schema_version": report.schema_version,
+        "clinsec.config_digest": visible(report.config_digest),
+        "clinsec.seed": str(report.seed),
+    }
+    return found | {legal_name(f"{prefix}{key}"): value for key, value in found.items() if prefix}
+
+
+def _batches(metrics: Mapping[str, float], links: Mapping[str, str | None]) -> Iterator[list[Metric]]:
+    now = int(time.time() * 1000)
+    points = [Metric(name, value, now, 0, **links) for name, value in metrics.items()]
+    for start in range(0, len(points), METRICS_PER_BATCH):
+        yield points[start : start + METRICS_PER_BATCH]
+
+
+def _folder(prefix: str) -> str:
+    return legal_name(f"{FOLDER}/{prefix}") if prefix else FOLDER
+
+
+def _log_files(
+    report: AuditReport, client: Any, run_id: str, folder: str, *, figures: bool, min_cell: int
+) -> dict[str, str]:
+    with tempfile.TemporaryDirectory(prefix="clinsec-") as scratch:
+        written = save_report(report, scratch, figures=figures, min_cell=min_cell)
+        paths = [f"{folder}/{path.relative_to(Path(scratch)).as_posix()}" for path in written]
+        client.log_artifacts(run_id, scratch, artifact_path=folder)
+    root = client.get_run(run_id).info.artifact_uri
+    return {path: append_to_uri_path(root, path) for path in paths}
+
+
+def _log_note(report: AuditReport, client: Any, run_id: str, prefix: str) -> None:
+    """Put our section into the run's note: in place of our last one, else below what the user wrote."""
+    present = client.get_run(run_id).data.tags.get(MLFLOW_RUN_NOTE, "")
+    note = with_section(present, to_markdown(report, f"{_folder(prefix)}/audit_card.html"), prefix)
+    if len(note) > MAX_TAG:
+        logger.warning("clinsec: the run's note has no room for the summary; it is left as it was")
+        return
+    client.set_tag(run_id, MLFLOW_RUN_NOTE, note)
+
+
+def with_section(note: str, section: str, prefix: str = "") -> str:
+    """The note with our delimited section replaced or appended; everything else is kept as it was."""
+    name = legal_name(f"clinsec {prefix}").strip().replace("--", "__")  # "--" would end the comment
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    ours = f"{begin}\n\n{section.strip()}\n\n{end}"
+    found = re.search(f"{re.escape(begin)}(?:(?!{re.escape(begin)}).)*?{re.escape(end)}", note, flags=re.DOTALL)
+    if found:
+        return note[: found.start()] + ours + note[found.end() :]
+    return f"{note.rstrip()}\n\n{ours}" if note.strip() else ours
