@@ -1,0 +1,46 @@
+"""The built-in paraphraser: synonyms, abbreviations, formats and order, by rule and by seed, with no model.
+
+Each proposal first moves parts that have no order of their own (sections, exam findings, lists, clauses), then replaces
+terms and formats in one pass. What may be replaced is drawn at random, so proposals differ.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+
+from mlflow_clinsec.perturb.edits import apply_some, without_overlaps
+from mlflow_clinsec.perturb.formats import format_edits
+from mlflow_clinsec.perturb.phrases import tokenize
+from mlflow_clinsec.perturb.terms import term_edits
+from mlflow_clinsec.perturb.vocabulary import load_lexicon
+
+_TRIES_PER_PROPOSAL = 4
+_LEAST_SHARE = 0.6
+
+
+class RulesEngine:
+    """Clinical rewriting by rules and a lexicon; see ``docs/paraphrase.md``."""
+
+    name = "rules"
+
+    def __init__(self) -> None:
+        self._lexicon = load_lexicon()
+
+    def propose(self, text: str, count: int, rng: np.random.Generator) -> list[str]:
+        """Up to ``count`` distinct rewrites, none equal to the text."""
+        proposals: dict[str, None] = {}
+        for _ in range(_TRIES_PER_PROPOSAL * count):
+            if len(proposals) == count:
+                break
+            rewrite = self.rewrite(text, rng)
+            if rewrite != text:
+                proposals[rewrite] = None
+        return list(proposals)
+
+    def rewrite(self, text: str, rng: np.random.Generator) -> str:
+        """One rewrite; the text itself when no rule applies."""
+        tokens = tokenize(text)
+        found = chain(format_edits(text, tokens, self._lexicon), term_edits(text, tokens, self._lexicon))
+        return apply_some(text, without_overlaps(found), rng.uniform(_LEAST_SHARE, 1.0), rng)
