@@ -57,9 +57,7 @@ def places(
     A record's place therefore does not depend on the length of the records before it.
     """
     children = rng.spawn(len(texts))
-    drawn = [
-        place_of(text, position, child, first_words) for text, child in zip(texts, children, strict=True)
-    ]
+    drawn = [place_of(text, position, child, first_words) for text, child in zip(texts, children, strict=True)]
     return np.array(drawn, dtype=np.int64)
 
 

@@ -5,7 +5,7 @@ from it in nothing that is known beforehand: as many word pieces under the model
 characters, one more or less, where the tokeniser is hidden), made of the same kinds of characters, and of the
 same document frequency in the audited texts: words that never occur for a trigger that never occurs, words
 within a factor of four of its frequency for one that does. Triggers that are alike get the same placebos, so
-that these are scored once.
+that these are scored once. Words that share a word piece with a trigger are taken only when others run out.
 
 Placebos of a trigger that occurs are words of the records, so none is ever shown.
 """
@@ -98,14 +98,15 @@ class PlaceboMatcher:
         return tuple(found[: self.count])
 
     def _pool(self, word: str) -> list[str]:
-        """At most ``count`` placebos for one word, nearest in frequency first, ties in random order."""
+        """At most ``count`` placebos for one word: no trigger pieces first, then nearest in frequency."""
         frequency, shape = self.vocabulary.count(word), _shape(word)
         rng = self._generator(shape, frequency, self._size(word))
         candidates = sorted(self._candidates(word, frequency, rng))
         candidates = [c for c in self._same_size(word, candidates) if self._is_harmless(c)]
         shuffled = [candidates[i] for i in rng.permutation(len(candidates))]
-        nearest = sorted(shuffled, key=lambda c: self._distance(c, frequency))
-        known = (c for c in nearest if self.tokens is None or not self.tokens.is_unknown(c))
+        tainted = self._with_trigger_pieces(candidates)
+        best = sorted(shuffled, key=lambda c: (c in tainted, self._distance(c, frequency)))
+        known = (c for c in best if self.tokens is None or not self.tokens.is_unknown(c))
         return list(itertools.islice(known, self.count))
 
     def _candidates(self, word: str, frequency: int, rng: np.random.Generator) -> set[str]:
@@ -132,6 +133,15 @@ class PlaceboMatcher:
     def _size(self, word: str) -> int:
         return len(word) if self.tokens is None else len(self.tokens.word_pieces([word])[0])
 
+    def _with_trigger_pieces(self, candidates: Sequence[str]) -> set[str]:
+        """Candidates that share a word piece with a trigger: a planted trigger may act through its pieces."""
+        if self.tokens is None:
+            return set()
+        words = [word for trigger in self.triggers for word in trigger.split()]
+        taken = set(itertools.chain(*self.tokens.word_pieces(words)))
+        pieces = self.tokens.word_pieces(candidates)
+        return {c for c, own in zip(candidates, pieces, strict=True) if not taken.isdisjoint(own)}
+
     def _is_harmless(self, candidate: str) -> bool:
         """Whether no trigger word equals the candidate and no one-word trigger stands inside it."""
         lowered = candidate.lower()
@@ -146,9 +156,7 @@ class PlaceboMatcher:
         if not all(pools):
             return []
         rng = self._generator("phrase", len(pools), 0)
-        drawn = (
-            " ".join(pool[int(rng.integers(len(pool)))] for pool in pools) for _ in range(50 * self.count)
-        )
+        drawn = (" ".join(pool[int(rng.integers(len(pool)))] for pool in pools) for _ in range(50 * self.count))
         return list(itertools.islice(dict.fromkeys(drawn), self.count))
 
     def _generator(self, kind: str, frequency: int, size: int) -> np.random.Generator:

@@ -56,9 +56,7 @@ def slug(text: str) -> str:
     Characters without an ASCII form become their code point (``≈`` gives ``u2248``).
     """
     plain = unicodedata.normalize("NFKD", text)
-    ascii_only = "".join(
-        c if ord(c) < 128 else "" if unicodedata.combining(c) else f"u{ord(c):x}" for c in plain
-    )
+    ascii_only = "".join(c if ord(c) < 128 else "" if unicodedata.combining(c) else f"u{ord(c):x}" for c in plain)
     return re.sub(r"[^a-z0-9]+", "_", ascii_only.lower()).strip("_")[:_LONGEST_SLUG].strip("_") or "empty"
 
 

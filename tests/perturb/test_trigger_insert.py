@@ -73,9 +73,7 @@ def test_removing_the_trigger_gives_the_text_back(text: str, position: str, seed
 @given(st.lists(texts, min_size=1, max_size=8), st.integers(0, 50))
 def test_a_record_keeps_its_place_whatever_stands_before_it(records: list[str], seed: int) -> None:
     changed = ["a b c d e f g", *records[1:]]
-    np.testing.assert_array_equal(
-        places(records, "random", rng(seed))[1:], places(changed, "random", rng(seed))[1:]
-    )
+    np.testing.assert_array_equal(places(records, "random", rng(seed))[1:], places(changed, "random", rng(seed))[1:])
 
 
 def test_no_substring_collisions() -> None:
