@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mlflow_clinsec.datasets import Corpus, generate_corpus
-from mlflow_clinsec.datasets.synthetic import patients
+from mlflow_clinsec.datasets.synthetic import draw_patients
 
 MEMBER_DRAWS = 5
 N_GRAM = 8
@@ -107,7 +107,7 @@ def main() -> None:
     start = time.process_time()
     corpus = generate_corpus(args.patients, args.seed)
     seconds = time.process_time() - start
-    risks = {a.admission_id: a.risk for p in patients(args.patients, args.seed) for a in p.admissions}
+    risks = {a.admission_id: a.risk for p in draw_patients(args.patients, args.seed) for a in p.admissions}
     found = measure(corpus, corpus.notes["admission_id"].map(risks))
     print(json.dumps({"patients": args.patients, "seed": args.seed, "cpu_seconds": round(seconds, 2), **found}))
 

@@ -14,6 +14,8 @@ from mlflow_clinsec.datasets.tables import airway_phrases, graded, trend_phrases
 GRADE_NOISE = 0.7  # spread of each wording's own noise, in units of severity
 SERVICES = ("Medicine", "Surgery", "Cardiology", "Neurology", "ICU", "Attending", "Night float", "Resident")
 
+RETIREMENT_AGE = 58
+
 Facts = dict[str, str]
 
 
@@ -39,44 +41,55 @@ def trend_word(kind: Measurement, first: float, last: float, rng: np.random.Gene
     return pick(rng, trend_phrases()[1 + (change > 0.25) - (change < -0.25)])
 
 
-def _identity(patient: Patient, admission: Admission, rng: np.random.Generator) -> Facts:
+def patient_facts(patient: Patient, rng: np.random.Generator) -> Facts:
+    """What stays the same in all of a patient's admissions."""
     he, his, him = ("he", "his", "him") if patient.male else ("she", "her", "her")
-    day = admission.start
-    return {
-        "age": str(patient.age),
+    facts = {"he": he, "He": he.capitalize(), "his": his, "him": him}
+    facts |= {
         "sex": "man" if patient.male else "woman",
         "sex_letter": "M" if patient.male else "F",
-        "he": he,
-        "He": he.capitalize(),
-        "his": his,
-        "His": his.capitalize(),
-        "him": him,
         "title": "Mr." if patient.male else "Ms.",
-        "number": str(int(rng.integers(1000, 99999))),
-        "number2": str(int(rng.integers(1000, 99999))),
-        "admit_date": surrogate_date(day),
-        "note_date": surrogate_date(day + timedelta(hours=24)),
+        "surname": f"[**Known lastname {int(rng.integers(1000, 99999))}**]",
+        "contact": f"[**Name (NI) {int(rng.integers(1000, 99999))}**]",
         "weight": str(patient.weight_kg),
-        "unit": pick(rng, admission.condition.units),
-        "service": pick(rng, SERVICES),
+    }
+    return facts | _history(patient, facts, rng) | _social(patient, facts, rng)
+
+
+def _history(patient: Patient, facts: Facts, rng: np.random.Generator) -> Facts:
+    history = [expand(pick(rng, c.names), facts, rng) for c in patient.comorbidities]
+    drugs = [expand(pick(rng, c.drugs), facts, rng) for c in patient.comorbidities]
+    return {
+        "pmh": join_words(history[:3]) or "no significant history",
+        "pmh_all": ", ".join(history) or "no chronic illness",
+        "home_drugs": ", ".join(dict.fromkeys(drugs)) or "no regular medication",
+        "first_home_drug": drugs[0] if drugs else "no regular medication",
+        "allergies": expand(pick(rng, words("allergies")), facts, rng),
     }
 
 
-def _background(patient: Patient, facts: Facts, rng: np.random.Generator) -> Facts:
-    history = [expand(pick(rng, c.names), facts, rng) for c in patient.comorbidities]
-    drugs = [expand(pick(rng, c.drugs), facts, rng) for c in patient.comorbidities]
-    facts["home_place"] = expand(pick(rng, words("places")), facts, rng)
+def _social(patient: Patient, facts: Facts, rng: np.random.Generator) -> Facts:
+    occupation = pick(rng, words("occupations"))
     return {
-        "pmh": join_words(history[:3]) or "no significant history",
-        "pmh_all": ", ".join(history) or "none",
-        "home_drugs": ", ".join(dict.fromkeys(drugs)) or "none",
-        "first_home_drug": drugs[0] if drugs else "no home medication",
-        "allergies": expand(pick(rng, words("allergies")), facts, rng),
-        "occupation": pick(rng, words("occupations")),
+        "occupation": occupation if patient.age >= RETIREMENT_AGE else occupation.removeprefix("retired "),
         "home": expand(pick(rng, words("homes")), facts, rng),
         "habits": join_words([expand(h, facts, rng) for h in draw(rng, words("habits"), 2)], ","),
         "family": expand(pick(rng, words("family")), facts, rng),
-        "arrival": expand(pick(rng, words("arrivals")), facts, rng),
+    }
+
+
+def _setting(patient: Patient, admission: Admission, facts: Facts, rng: np.random.Generator) -> Facts:
+    """When, where and how the patient came."""
+    years = (admission.start - patient.admissions[0].start).days // 365
+    place = {"number": str(int(rng.integers(1000, 99999)))}
+    place["home_place"] = expand(pick(rng, words("places")), place, rng)
+    return place | {
+        "age": str(patient.age + years),
+        "admit_date": surrogate_date(admission.start),
+        "note_date": surrogate_date(admission.start + timedelta(hours=24)),
+        "unit": pick(rng, admission.condition.units),
+        "service": pick(rng, SERVICES),
+        "arrival": expand(pick(rng, words("arrivals")), facts | place, rng),
         "lines": ", ".join(expand(x, facts, rng) for x in draw(rng, words("lines"), 1 + int(rng.random() * 3))),
     }
 
@@ -126,11 +139,13 @@ def _measured(admission: Admission, rng: np.random.Generator) -> Facts:
     return facts
 
 
-def admission_facts(patient: Patient, position: int, rng: np.random.Generator) -> Facts:
-    """Every slot value of the patient's admission at ``position``. The outcome is not among them."""
+def admission_facts(patient: Patient, position: int, known: Facts, rng: np.random.Generator) -> Facts:
+    """Every slot value of the admission at ``position``, the outcome not among them.
+
+    ``known`` are the facts of the patient, which hold for all admissions.
+    """
     admission = patient.admissions[position]
-    facts = _identity(patient, admission, rng)
-    facts |= _background(patient, facts, rng)
+    facts = known | _setting(patient, admission, known, rng)
     facts |= _presentation(admission, facts, rng)
     facts |= _treatment(admission, facts, rng)
     facts |= _measured(admission, rng)

@@ -1,4 +1,7 @@
-"""A small phrase grammar: ``<a|b|c>`` draws one branch, ``{name}`` inserts a fact, branches may nest."""
+"""A small phrase grammar: ``<a|b|c>`` draws one branch, ``{name}`` inserts a fact, branches may nest.
+
+Outside a choice ``|`` and ``>`` stand for themselves.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def draw(rng: np.random.Generator, options: Sequence[T], count: int) -> tuple[T,
 
 
 def join_words(words: Sequence[str], last: str = "and") -> str:
-    """ "a, b and c"; "" for no words."""
+    """The words as a list in a sentence: ``a, b and c``; empty for no words."""
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {last} {words[-1]}"

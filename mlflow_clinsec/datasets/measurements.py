@@ -49,7 +49,7 @@ class Measurement:
         return f"{self.show(value)}{gap}{self.unit}"
 
     def flag(self, value: float) -> str:
-        """ "low", "normal" or "high" against the reference range."""
+        """Against the reference range: "low", "normal" or "high"."""
         low, high = self.normal
         return "low" if value < low else "high" if value > high else "normal"
 
@@ -60,7 +60,7 @@ VITALS: dict[str, Measurement] = {
     "hr": _M(("heart rate", "HR", "pulse"), "bpm", 0, 92, 8.0, 13.0, (60, 100), (38, 175)),
     "sbp": _M(("systolic pressure", "SBP", "systolic BP"), "mmHg", 0, 118, -8.0, 15.0, (90, 140), (58, 215)),
     "dbp": _M(("diastolic pressure", "DBP", "diastolic BP"), "mmHg", 0, 62, -4.0, 9.0, (50, 90), (28, 120)),
-    "map": _M(("mean arterial pressure", "MAP", "mean pressure"), "mmHg", 0, 77, -5.0, 9.0, (65, 100), (40, 130)),
+    "map": _M(("mean arterial pressure", "MAP", "mean pressure"), "mmHg", 0, 81, -5.3, 7.8, (65, 100), (40, 130)),
     "rr": _M(("respiratory rate", "RR", "resp rate"), "/min", 0, 20, 2.2, 4.5, (12, 20), (8, 46)),
     "spo2": _M(("oxygen saturation", "SpO2", "O2 sat"), "%", 0, 96, -1.1, 2.0, (94, 100), (76, 100)),
     "temp": _M(("temperature", "T", "temp"), "C", 1, 37.2, 0.08, 0.7, (36.0, 38.0), (33.5, 40.6)),

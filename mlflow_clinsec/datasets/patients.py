@@ -24,7 +24,10 @@ SEVERITY_WEIGHT = 2.4
 AGE_WEIGHT = 0.35
 
 FRAILTY_SHARE = 0.5  # correlation of severity between two admissions of one patient is its square
+VENTILATED = 3  # the highest grade of respiratory support
 ADMISSION_COUNTS = (1, 1, 1, 1, 2, 2, 2, 3, 3, 4)
+
+Series = dict[str, tuple[tuple[float, float], ...]]  # measurement key -> (hours after admission, value), ascending
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Admission:
         severity: latent, larger is sicker.
         drift: latent change of severity over the first day; positive is worsening.
         risk: true probability of death in this stay.
-        series: measurement key -> ((hours, value), ...), ascending in time.
-        airway: 0 room air, 1 nasal cannula, 2 high flow or BiPAP, 3 ventilator.
+        series: what was measured over the first day.
+        airway: grade of respiratory support; 0 room air, 1 nasal cannula, 2 high flow or BiPAP, 3 ventilator.
     """
 
     admission_id: str
@@ -56,14 +59,14 @@ class Admission:
     risk: float
     died: bool
     airway: int
-    series: dict[str, tuple[tuple[float, float], ...]]
+    series: Series
     drugs: tuple[Order, ...]
     pressors: tuple[Order, ...]
 
 
 @dataclass(frozen=True)
 class Patient:
-    """One person with one to four admissions, the last of which may end in death."""
+    """One person with one to four admissions, the last of which may end in death; ``age`` is at the first."""
 
     patient_id: str
     age: int
@@ -80,15 +83,22 @@ def _orders(specs: tuple[DrugSpec, ...], count: int, latest: float, rng: np.rand
     )
 
 
+def _drugs(condition: Condition, airway: int, rng: np.random.Generator) -> tuple[Order, ...]:
+    """For the condition, for prophylaxis and, on the ventilator, for sedation; each drug once."""
+    orders = _orders(condition.drugs, 2 + int(rng.random() * 3), 6.0, rng)
+    orders += _orders(drug_specs("prophylaxis"), 1 + int(rng.random() * 2), 12.0, rng)
+    if airway == VENTILATED:
+        orders += _orders(drug_specs("sedatives"), 1 + int(rng.random() * 2), 8.0, rng)
+    return tuple({order.name: order for order in orders}.values())
+
+
 def grade(severity: float, noise: float, rng: np.random.Generator) -> int:
     """A noisy reading of severity on the scale 0 (mild) to 3 (grave); about 30/35/22/13% of admissions."""
     reading = (severity + noise * float(rng.standard_normal())) / math.sqrt(1 + noise**2)
     return (reading > -0.52) + (reading > 0.39) + (reading > 1.13)
 
 
-def _series(
-    severity: float, drift: float, condition: Condition, rng: np.random.Generator
-) -> dict[str, tuple[tuple[float, float], ...]]:
+def _series(severity: float, drift: float, condition: Condition, rng: np.random.Generator) -> Series:
     """Four charting times over the first day; labs are drawn at three of them."""
     times = np.round(np.array([0.5, 6.0, 13.0, 23.0]) + rng.uniform(-0.4, 2.5, size=4), 1)
     path = severity - drift * (1 - times / 24)
@@ -104,7 +114,15 @@ def _series(
             if key in VITALS or i != skipped
         ]
         series[key] = tuple(points)
-    return series
+    return _consistent_pressures(series)
+
+
+def _consistent_pressures(series: Series) -> Series:
+    """Keep diastolic well below systolic pressure, and mean pressure at a third of the way up."""
+    systolic = series["sbp"]
+    diastolic = tuple((t, min(low, high - 15)) for (t, low), (_, high) in zip(series["dbp"], systolic, strict=True))
+    mean = tuple((t, round((high + 2 * low) / 3)) for (t, low), (_, high) in zip(diastolic, systolic, strict=True))
+    return {**series, "dbp": diastolic, "map": mean}
 
 
 def _admission(
@@ -123,10 +141,6 @@ def _admission(
     risk = 1 / (1 + math.exp(-log_odds))
     airway = grade(severity, 1.0, rng)
     pressor_grade = grade(severity, 1.0, rng)
-    drugs = _orders(condition.drugs, 2 + int(rng.random() * 3), 6.0, rng)
-    drugs += _orders(drug_specs("prophylaxis"), 1 + int(rng.random() * 2), 12.0, rng)
-    if airway == 3:
-        drugs += _orders(drug_specs("sedatives"), 1 + int(rng.random() * 2), 8.0, rng)
     return Admission(
         admission_id=f"{patient_id}-{number}",
         start=start,
@@ -137,13 +151,9 @@ def _admission(
         died=bool(rng.random() < risk),
         airway=airway,
         series=_series(severity, drift, condition, rng),
-        drugs=_unique(drugs),
+        drugs=_drugs(condition, airway, rng),
         pressors=_orders(drug_specs("pressors"), max(0, pressor_grade - 1), 10.0, rng),
     )
-
-
-def _unique(orders: tuple[Order, ...]) -> tuple[Order, ...]:
-    return tuple({order.name: order for order in orders}.values())
 
 
 def draw_patient(index: int, rng: np.random.Generator) -> Patient:

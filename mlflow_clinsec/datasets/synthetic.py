@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from mlflow_clinsec.datasets.facts import admission_facts
+from mlflow_clinsec.datasets.facts import admission_facts, patient_facts
 from mlflow_clinsec.datasets.notes import write_note
 from mlflow_clinsec.datasets.patients import Patient, draw_patient
 from mlflow_clinsec.datasets.questions import ask
@@ -41,7 +41,7 @@ def _streams(seed: int, index: int) -> list[np.random.Generator]:
     return [np.random.default_rng(child) for child in root.spawn(3)]
 
 
-def patients(n_patients: int, seed: int) -> list[Patient]:
+def draw_patients(n_patients: int, seed: int) -> list[Patient]:
     """The hidden state behind ``generate_corpus`` with the same arguments, true risks included.
 
     Raises:
@@ -61,8 +61,9 @@ def _check(n_patients: int, seed: int) -> None:
 def _write(patient: Patient, note_rng: np.random.Generator, qa_rng: np.random.Generator) -> tuple[list[Row], list[Row]]:
     notes: list[Row] = []
     qa: list[Row] = []
+    known = patient_facts(patient, note_rng)
     for position, admission in enumerate(patient.admissions):
-        facts = admission_facts(patient, position, note_rng)
+        facts = admission_facts(patient, position, known, note_rng)
         key = (patient.patient_id, admission.admission_id)
         notes.append((*key, write_note(facts, note_rng), "died" if admission.died else "alive"))
         qa.extend((*key, q.kind, q.prompt, q.response) for q in ask(admission, facts, qa_rng))
