@@ -77,6 +77,17 @@ def encode_pairs(
     return encoded
 
 
+def encode_prompts(tokenizer: Any, prompts: Sequence[str]) -> list[NDArray[np.int64]]:
+    """Token ids of rendered prompts alone, as generation continues them, n arrays of shape (n_tokens,)."""
+    out = []
+    for prompt in prompts:
+        ids = tokenizer.encode(render_prompt(tokenizer, prompt), add_special_tokens=False) if prompt else []
+        unscored = np.zeros(len(ids), dtype=bool)
+        templated = bool(prompt) and _has_template(tokenizer)
+        out.append(_finish(tokenizer, list(ids), unscored, templated).input_ids)
+    return out
+
+
 def _finish(tokenizer: Any, ids: list[int], scored: NDArray[np.bool_], templated: bool) -> EncodedPair:
     """Prepend BOS where it is due and not there yet; position 0 is never scored."""
     bos = tokenizer.bos_token_id
@@ -116,9 +127,7 @@ def _has_template(tokenizer: Any) -> bool:
 
 
 def _apply_template(tokenizer: Any, messages: list[dict[str, str]], add_generation_prompt: bool) -> str:
-    rendered = tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=add_generation_prompt
-    )
+    rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
     return str(rendered)
 
 

@@ -45,7 +45,7 @@ class ChunkedHead:
     """Backbone, then the output embedding in slices of the vocabulary; float32 throughout the head."""
 
     def __init__(self, model: Any) -> None:
-        causal = _unwrapped(model)
+        causal = unwrapped(model)
         self._backbone = causal.base_model
         self._output = causal.get_output_embeddings()
 
@@ -124,9 +124,9 @@ def choose_head(model: Any, probe: NDArray[np.int64]) -> OutputHead:
     """
     with evaluating(model):
         same = _agrees(model, torch.as_tensor(probe[:PROBE_TOKENS], device=input_device(model))[None])
-    if same and not getattr(_unwrapped(model).config.get_text_config(), "final_logit_softcapping", None):
+    if same and not getattr(unwrapped(model).config.get_text_config(), "final_logit_softcapping", None):
         return ChunkedHead(model)
-    logger.info("clinsec: %s: scoring with the model's own logits", type(_unwrapped(model)).__name__)
+    logger.info("clinsec: %s: scoring with the model's own logits", type(unwrapped(model)).__name__)
     return LogitsHead(model)
 
 
@@ -150,7 +150,7 @@ def _agrees(model: Any, ids: torch.Tensor) -> bool:
     return float((ours - theirs).abs().max()) <= tolerance
 
 
-def _unwrapped(model: Any) -> Any:
+def unwrapped(model: Any) -> Any:
     """The transformers model inside a PEFT model (its adapters stay in place), or the model itself."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 

@@ -38,9 +38,7 @@ def byte_tokenizer(template: str | None = None, bos: bool = True, adds_bos: bool
     )
     core.decoder = decoders.ByteLevel()
     specials = {"bos_token": "<s>"} if bos else {}
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, eos_token="</s>", pad_token="<pad>", **specials
-    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="</s>", pad_token="<pad>", **specials)
     if adds_bos:
         core = tokenizer.backend_tokenizer
         core.post_processor = processors.TemplateProcessing(
@@ -74,9 +72,7 @@ def test_only_the_answer_is_scored_under_three_chat_templates(template: str, add
     assert scored_text(tokenizer, pair).strip() == "Nope, no fever. Any"
     whole = tokenizer.decode(pair.input_ids)
     assert whole.endswith("Nope, no fever. Any")
-    assert whole.count("<s>") == template.count("bos_token"), (
-        "one BOS at most, and only if the template has one"
-    )
+    assert whole.count("<s>") == template.count("bos_token"), "one BOS at most, and only if the template has one"
     expected = tokenizer.apply_chat_template(
         [
             {"role": "user", "content": "Any fever? Any"},
@@ -152,6 +148,4 @@ def test_unequal_lengths_are_refused() -> None:
 def test_rendering() -> None:
     assert render_prompt(byte_tokenizer(CHATML), "") == ""
     assert render_prompt(byte_tokenizer(), "Fever?") == "Fever?\n"
-    assert render_prompt(byte_tokenizer(CHATML), "Fever?").endswith(
-        "Fever?<|im_end|>\n<|im_start|>assistant\n"
-    )
+    assert render_prompt(byte_tokenizer(CHATML), "Fever?").endswith("Fever?<|im_end|>\n<|im_start|>assistant\n")

@@ -70,9 +70,7 @@ def byte_pair_tokenizer(**settings: Any) -> Any:
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
     names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core, cls_token="<s>", sep_token="</s>", **names, **settings
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=core, cls_token="<s>", sep_token="</s>", **names, **settings)
 
 
 def build(model_class: Any, config: Any, spread: float = 0.5) -> Any:

@@ -1,0 +1,124 @@
+"""A causal language model as a target: token log-probabilities and greedy answers.
+
+A PEFT model brings a reference for free: the same weights with the adapter switched off have not seen the members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlflow_clinsec.scoring.batches import length_batches, pad_right
+from mlflow_clinsec.scoring.encode import Scope, encode_pairs, encode_prompts
+from mlflow_clinsec.scoring.heads import OutputHead, choose_head, input_device
+from mlflow_clinsec.scoring.inputs import padding_id
+from mlflow_clinsec.scoring.limits import context_length
+from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.sweep import sweep
+from mlflow_clinsec.targets.protocols import TokenStats
+
+
+class CausalLMScorer:
+    """A :class:`~mlflow_clinsec.targets.protocols.TokenScorer` over a transformers causal language model.
+
+    Args:
+        model: the model, PEFT or not, on its device.
+        tokenizer: its tokeniser.
+        scope: score the response given the prompt, or everything; plain text is always scored whole.
+        max_length: tokens per window; the model's own context when None.
+        batch_tokens: tokens per batch, padding included.
+        adapter: False scores the base of a PEFT model.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        scope: Scope = "answer",
+        max_length: int | None = None,
+        batch_tokens: int = 8192,
+        adapter: bool = True,
+    ) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._scope = scope
+        self._max_length = max_length
+        self._batch_tokens = batch_tokens
+        self._adapter = adapter
+        self._head: OutputHead | None = None
+
+    def token_stats(self, prompts: Sequence[str], responses: Sequence[str]) -> TokenStats:
+        """Statistics of the scored tokens; one entry per pair, in the order given.
+
+        Raises:
+            TargetError: the model gave log-probabilities that are not numbers.
+        """
+        pairs = encode_pairs(self._tokenizer, prompts, responses, self._scope)
+        with self._as_asked():
+            if self._head is None and any(pair.scored.any() for pair in pairs):
+                self._head = choose_head(self._model, max(pairs, key=len).input_ids)
+            return sweep(
+                self._model,
+                pairs,
+                head=self._head,
+                batch_tokens=self._batch_tokens,
+                max_length=self._max_length,
+                description="scoring" if self._adapter else "scoring (base)",
+            )
+
+    def _as_asked(self) -> AbstractContextManager[Any]:
+        """The model as it is, or with its adapter switched off."""
+        return nullcontext() if self._adapter else self._model.disable_adapter()
+
+
+class CausalLMGenerator:
+    """A :class:`~mlflow_clinsec.targets.protocols.TextGenerator`: greedy answers.
+
+    Prompts are rendered as for scoring: by the chat template, or followed by a line break where there is none.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, batch_tokens: int = 8192) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._batch_tokens = batch_tokens
+
+    def generate(self, prompts: Sequence[str], max_new_tokens: int) -> tuple[str, ...]:
+        """One continuation per prompt, greedy, without the prompt and without special tokens.
+
+        A prompt that leaves no room for the answer loses its beginning.
+        """
+        limit = context_length(self._model)
+        room = max(1, limit - max_new_tokens) if limit else None
+        rows = [ids[-room:] if room else ids for ids in encode_prompts(self._tokenizer, prompts)]
+        answers = [""] * len(rows)
+        with evaluating(self._model):
+            for batch in length_batches([len(row) + max_new_tokens for row in rows], self._batch_tokens):
+                texts = self._continue([rows[i] for i in batch], max_new_tokens)
+                for i, text in zip(batch, texts, strict=True):
+                    answers[i] = text
+        return tuple(answers)
+
+    def _continue(self, rows: Sequence[NDArray[np.int64]], max_new_tokens: int) -> list[str]:
+        """One batch. Generation needs its padding on the left, so that answers start side by side."""
+        device, pad_id = input_device(self._model), padding_id(self._tokenizer, self._model)
+        ids = pad_right([row[::-1] for row in rows], pad_id)[:, ::-1].copy()
+        mask = pad_right([np.ones_like(row) for row in rows], 0)[:, ::-1].copy()
+        out = self._model.generate(
+            input_ids=torch.as_tensor(ids, device=device),
+            attention_mask=torch.as_tensor(mask, device=device),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            pad_token_id=pad_id,
+        )
+        found = self._tokenizer.batch_decode(out[:, ids.shape[1] :], skip_special_tokens=True)
+        return [str(text) for text in found]

@@ -1,0 +1,95 @@
+"""A transformers text classifier as a target, and its attention heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlflow_clinsec.scoring.attention import attention_share
+from mlflow_clinsec.scoring.classify import class_probabilities, refuse_other_outputs
+from mlflow_clinsec.targets.protocols import FloatArray, LabelScorer, Span
+
+
+class TextClassifier:
+    """A :class:`~mlflow_clinsec.targets.protocols.LabelScorer` over a sequence-classification model.
+
+    Args:
+        model: a classifier with one logit per class.
+        tokenizer: its tokeniser.
+        labels: class names in the order of the logits; the model's own ``id2label`` when None.
+        max_length: tokens at which texts are cut; never more than the model takes, which is the default.
+        batch_tokens: tokens per batch, padding included.
+
+    Raises:
+        TargetError: the model is not a single-label classifier.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        labels: Sequence[str] | None = None,
+        max_length: int | None = None,
+        batch_tokens: int = 8192,
+    ) -> None:
+        refuse_other_outputs(model)
+        names = model.config.id2label
+        self._labels = tuple(labels) if labels else tuple(str(names[i]) for i in range(len(names)))
+        self._model = model
+        self._tokenizer = tokenizer
+        self._max_length = max_length
+        self._batch_tokens = batch_tokens
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names, in the order of the probability columns."""
+        return self._labels
+
+    def predict_proba(self, texts: Sequence[str]) -> FloatArray:
+        """Softmax probabilities, shape (n_texts, n_labels).
+
+        Raises:
+            TargetError: the model gave values that are not numbers.
+        """
+        return class_probabilities(
+            self._model, self._tokenizer, texts, batch_tokens=self._batch_tokens, max_length=self._max_length
+        )
+
+
+class MostProbableLabel:
+    """A :class:`~mlflow_clinsec.targets.protocols.LabelPredictor`: the label with the largest probability."""
+
+    def __init__(self, scorer: LabelScorer) -> None:
+        self._scorer = scorer
+
+    def predict_labels(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """One label per text; the first of several that are equally probable."""
+        probabilities = self._scorer.predict_proba(texts)
+        labels = self._scorer.labels
+        return tuple(labels[i] for i in probabilities.argmax(axis=1)) if len(texts) else ()
+
+
+class AttentionHeads:
+    """An :class:`~mlflow_clinsec.targets.protocols.AttentionReader` over any transformers model."""
+
+    def __init__(self, model: Any, tokenizer: Any, *, max_length: int | None = None, batch_tokens: int = 8192) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._max_length = max_length
+        self._batch_tokens = batch_tokens
+
+    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> FloatArray:
+        """Share of attention on the spans' tokens, shape (n_texts, layers, heads); NaN where they were cut off.
+
+        Raises:
+            AttentionUnavailableError: the model returned no attention weights.
+        """
+        return attention_share(
+            self._model,
+            self._tokenizer,
+            texts,
+            spans,
+            max_length=self._max_length,
+            batch_tokens=self._batch_tokens,
+        )

@@ -1,0 +1,167 @@
+"""Transformers models and their tokenisers as targets: which roles which kind of model can play."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mlflow_clinsec.errors import TargetError
+from mlflow_clinsec.scoring.cache import CachedLabelScorer, CachedScorer
+from mlflow_clinsec.scoring.encode import Scope
+from mlflow_clinsec.scoring.limits import input_length
+from mlflow_clinsec.targets.causal_lm import CausalLMGenerator, CausalLMScorer
+from mlflow_clinsec.targets.classifier import AttentionHeads, MostProbableLabel, TextClassifier
+from mlflow_clinsec.targets.digest import model_digest
+from mlflow_clinsec.targets.protocols import Target, TokenScorer
+from mlflow_clinsec.targets.tokens import TokenizerView
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """How a target is read.
+
+    Attributes:
+        batch_tokens: tokens per batch, padding included.
+        max_length: tokens per window or text; the model's own limit when None.
+        device: "auto" (CUDA where there is one, else where the model is) or a torch device.
+        scope: score the answer given the prompt, or everything.
+        text_column: column under which a function gets the texts; a plain list of strings when None.
+    """
+
+    batch_tokens: int = 8192
+    max_length: int | None = None
+    device: str = "auto"
+    scope: Scope = "answer"
+    text_column: str | None = None
+
+
+def causal_lm_target(
+    model: Any,
+    tokenizer: Any,
+    *,
+    name: str = "",
+    options: TargetOptions = TargetOptions(),
+    reference: TokenScorer | None = None,
+) -> Target:
+    """A causal language model: token statistics, attention, generation; the base of a PEFT model as reference.
+
+    Raises:
+        TargetError: the model is an encoder-decoder, or has no tokeniser.
+    """
+    if tokenizer is None or getattr(model.config, "is_encoder_decoder", False):
+        raise TargetError(f"{type(model).__name__}: needs a decoder-only language model with its tokeniser")
+    give_back = place(model, options.device)
+    if reference is None and hasattr(model, "peft_config") and hasattr(model, "disable_adapter"):
+        reference = CachedScorer(causal_scorer(model, tokenizer, options, adapter=False))
+    fast = bool(getattr(tokenizer, "is_fast", False))
+    return Target(
+        name=name or type(model).__name__,
+        kind="causal-lm",
+        scorer=CachedScorer(causal_scorer(model, tokenizer, options)),
+        reference=reference,
+        generator=CausalLMGenerator(model, tokenizer, batch_tokens=options.batch_tokens),
+        attention=_attention(model, tokenizer, options) if fast else None,
+        tokens=TokenizerView(tokenizer, None) if fast else None,
+        notes={"reference": "a reference model: name one under privacy.reference"} | _slow_notes(fast),
+        digest=model_digest(model, tokenizer),
+        close=give_back,
+    )
+
+
+def classifier_target(
+    model: Any,
+    tokenizer: Any,
+    *,
+    name: str = "",
+    options: TargetOptions = TargetOptions(),
+    labels: Sequence[str] | None = None,
+) -> Target:
+    """A text classifier: class probabilities, decisions, attention, tokens.
+
+    ``labels`` name the classes of a model that calls them ``LABEL_0``, ``LABEL_1``, ...; a model that has names of
+    its own keeps them.
+
+    Raises:
+        TargetError: the model is not a single-label classifier, or has no tokeniser.
+    """
+    if tokenizer is None:
+        raise TargetError(f"{type(model).__name__}: the model came without a tokeniser")
+    inner = TextClassifier(
+        model,
+        tokenizer,
+        labels=_class_names(model, labels),
+        max_length=options.max_length,
+        batch_tokens=options.batch_tokens,
+    )
+    give_back = place(model, options.device)
+    scorer = CachedLabelScorer(inner)
+    fast = bool(getattr(tokenizer, "is_fast", False))
+    limit = input_length(tokenizer, model, options.max_length)
+    return Target(
+        name=name or type(model).__name__,
+        kind="text-classifier",
+        label_scorer=scorer,
+        predictor=MostProbableLabel(scorer),
+        attention=_attention(model, tokenizer, options) if fast else None,
+        tokens=TokenizerView(tokenizer, limit) if fast else None,
+        notes=_slow_notes(fast),
+        digest=model_digest(model, tokenizer),
+        close=give_back,
+    )
+
+
+def causal_scorer(model: Any, tokenizer: Any, options: TargetOptions, adapter: bool = True) -> CausalLMScorer:
+    """The token scorer of a causal language model under the given options."""
+    return CausalLMScorer(
+        model,
+        tokenizer,
+        scope=options.scope,
+        max_length=options.max_length,
+        batch_tokens=options.batch_tokens,
+        adapter=adapter,
+    )
+
+
+def place(model: Any, device: str) -> Callable[[], None]:
+    """Move a model to where it is to run; the function returned takes it back.
+
+    A model that is spread over devices or quantised stays where its loader put it.
+
+    Raises:
+        TargetError: there is no such device.
+    """
+    home = model.get_input_embeddings().weight.device
+    fixed = getattr(model, "hf_device_map", None) or getattr(model, "is_quantized", False)
+    wanted = ("cuda" if torch.cuda.is_available() else str(home)) if device == "auto" else device
+    if fixed or str(home) == wanted:
+        return lambda: None
+    try:
+        model.to(wanted)
+    except (RuntimeError, AssertionError) as error:
+        raise TargetError(f"scoring.device: cannot move the model to {wanted!r} ({type(error).__name__})") from error
+    logger.info("clinsec: running on %s", wanted)
+    return lambda: model.to(home)
+
+
+def _attention(model: Any, tokenizer: Any, options: TargetOptions) -> AttentionHeads:
+    return AttentionHeads(model, tokenizer, max_length=options.max_length, batch_tokens=options.batch_tokens)
+
+
+def _slow_notes(fast: bool) -> dict[str, str]:
+    """Why a slow tokeniser leaves two roles empty."""
+    why = "the tokeniser gives no character offsets (it is not a fast one)"
+    return {} if fast else {"attention": f"attention weights: {why}", "tokens": f"the model's tokeniser: {why}"}
+
+
+def _class_names(model: Any, labels: Sequence[str] | None) -> Sequence[str] | None:
+    """The user's names for a model whose own are only numbers."""
+    own = [str(name) for name in model.config.id2label.values()]
+    generic = all(re.fullmatch(r"LABEL_\d+", name) for name in own)
+    return labels if labels and generic and len(labels) == len(own) else None

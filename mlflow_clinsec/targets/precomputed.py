@@ -1,0 +1,146 @@
+"""Columns that stand for a model: scores or predictions that somebody computed beforehand, elsewhere.
+
+``precomputed`` in the configuration maps a role to a column of the data:
+
+============================  ===============  ===========================================================
+role                          value            the column holds
+============================  ===============  ===========================================================
+``nll``                       column           mean negative log-likelihood, nats per token
+``n_tokens``                  column           number of tokens behind ``nll``
+``token_logprobs``            column           a list of log-probabilities (JSON text is read)
+``reference_nll``             column           as ``nll``, under a model that has not seen the members
+``reference_token_logprobs``  column           likewise, per token
+``paraphrase_nll``            list of columns  mean NLL of each rewrite in ``privacy.paraphrase_columns``
+``probabilities``             {label: column}  class probabilities
+``prediction``                column           the model's label
+============================  ===============  ===========================================================
+
+A precomputed target answers for the very texts of the audit and no other. Records with equal text get the values
+of the first of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlflow_clinsec.errors import ConfigError, DataError, TargetError, did_you_mean
+from mlflow_clinsec.targets.answers import check_probabilities, label_text
+from mlflow_clinsec.targets.protocol_model import as_logprobs
+
+LABELS = "probability_labels"
+"""Where the names of the ``probabilities`` columns are kept beside them."""
+
+
+def collect_precomputed(frame: pd.DataFrame, columns: Mapping[str, Any]) -> dict[str, object]:
+    """Read the columns that stand for a model into ``AuditData.precomputed``.
+
+    Args:
+        frame: one row per record.
+        columns: role -> column, see the table above.
+
+    Returns:
+        role -> array whose first axis is the record; and the names of the probability columns.
+
+    Raises:
+        ConfigError: an unknown role, or a role that needs another kind of value.
+        DataError: a column is missing or holds values that the role cannot have.
+    """
+    found: dict[str, object] = {}
+    for role, value in columns.items():
+        if role not in _READERS:
+            raise ConfigError(f"precomputed: unknown role {role!r}.{did_you_mean(role, _READERS)}")
+        found[role] = _READERS[role](frame, value, f"precomputed.{role}")
+    if "probabilities" in columns:
+        found[LABELS] = tuple(label_text(label) for label in columns["probabilities"])
+    return found
+
+
+def _column(frame: pd.DataFrame, name: Any, key: str, gaps: bool = False) -> pd.Series[Any]:
+    if not isinstance(name, str):
+        raise ConfigError(f"{key} must name a column, got {type(name).__name__}")
+    if list(frame.columns).count(name) != 1:
+        raise DataError(f"{key}: the data has {list(frame.columns).count(name)} columns named {name!r}; one is needed")
+    missing = int(frame[name].isna().sum())
+    if missing and not gaps:
+        raise DataError(f"{key}: column {name!r} has {missing} missing values")
+    return frame[name]
+
+
+def _numbers(frame: pd.DataFrame, name: Any, key: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    values = pd.to_numeric(_column(frame, name, key), errors="coerce").to_numpy(dtype=np.float64)
+    if bad := int((~np.isfinite(values)).sum()):
+        raise DataError(f"{key}: column {name!r} must hold finite numbers; {bad} of {len(values)} rows do not")
+    return values
+
+
+def _losses(frame: pd.DataFrame, name: Any, key: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    values = _numbers(frame, name, key)
+    if negative := int((values < 0).sum()):
+        raise DataError(
+            f"{key}: column {name!r} must hold negative log-likelihoods, which are at least 0; "
+            f"{negative} of {len(values)} rows are below (log-probabilities need their sign turned)"
+        )
+    return values
+
+
+def _rewrite_losses(frame: pd.DataFrame, names: Any, key: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """One column per rewrite; NaN where a record has no such rewrite."""
+    listed = [names] if isinstance(names, str) else names
+    if not isinstance(listed, Sequence) or not listed:
+        raise ConfigError(f"{key} must list one column per rewrite, got {type(names).__name__}")
+    values = np.full((len(frame), len(listed)), np.nan)
+    for column, name in enumerate(listed):
+        present = _column(frame, name, key, gaps=True).notna().to_numpy()
+        values[present, column] = _losses(frame[present], name, key)
+    return values
+
+
+def _counts(frame: pd.DataFrame, name: Any, key: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+    values = _numbers(frame, name, key)
+    if bad := int(((values < 1) | (values % 1 != 0)).sum()):
+        raise DataError(f"{key}: column {name!r} must hold whole numbers from 1; {bad} of {len(values)} rows do not")
+    return values.astype(np.int64)
+
+
+def _token_rows(frame: pd.DataFrame, name: Any, key: str) -> np.ndarray[Any, np.dtype[np.object_]]:
+    cells = _column(frame, name, key)
+    rows = np.empty(len(cells), dtype=object)
+    try:
+        for i, cell in enumerate(cells):
+            rows[i] = as_logprobs(json.loads(cell) if isinstance(cell, str) else cell)
+    except (TargetError, ValueError):
+        raise DataError(
+            f"{key}: column {name!r} must hold a flat list of finite log-probabilities of at most 0 per record; "
+            f"row {i} does not"
+        ) from None
+    return rows
+
+
+def _probability_columns(frame: pd.DataFrame, columns: Any, key: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if not isinstance(columns, Mapping) or len(columns) < 2:
+        raise ConfigError(f"{key} must map at least two labels to columns, got {type(columns).__name__}")
+    values = np.stack([_numbers(frame, name, key) for name in columns.values()], axis=1)
+    if problem := check_probabilities(values):
+        raise DataError(f"{key}: {problem}")
+    return values / values.sum(axis=1, keepdims=True)
+
+
+def _labels(frame: pd.DataFrame, name: Any, key: str) -> np.ndarray[Any, np.dtype[np.object_]]:
+    return np.array([label_text(value) for value in _column(frame, name, key)], dtype=object)
+
+
+_READERS: Mapping[str, Callable[[pd.DataFrame, Any, str], object]] = {
+    "nll": _losses,
+    "n_tokens": _counts,
+    "token_logprobs": _token_rows,
+    "reference_nll": _losses,
+    "reference_token_logprobs": _token_rows,
+    "paraphrase_nll": _rewrite_losses,
+    "probabilities": _probability_columns,
+    "prediction": _labels,
+}

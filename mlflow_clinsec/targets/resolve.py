@@ -1,0 +1,199 @@
+"""From what MLflow hands to an evaluator to the richest target that it allows. The only target module with MLflow.
+
+=================================================  ======================================================
+MLflow hands over                                  what is made of it
+=================================================  ======================================================
+transformers flavour, text generation (PEFT too)   token statistics, attention, generation, PEFT reference
+transformers flavour, text classification          class probabilities, attention, tokens
+PythonModel with ``token_logprobs`` and/or         what :mod:`mlflow_clinsec.targets.protocol_model` says
+``predict_proba``
+any other pyfunc, served model, function           probabilities if it returns them, else labels
+None                                               precomputed columns
+=================================================  ======================================================
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.artifacts import download_artifacts
+from mlflow.exceptions import MlflowException
+
+from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.errors import TargetError
+from mlflow_clinsec.scoring.cache import CachedScorer
+from mlflow_clinsec.targets.classifier import MostProbableLabel
+from mlflow_clinsec.targets.functions import CallableLabelScorer, CallableModel, CallablePredictor
+from mlflow_clinsec.targets.huggingface import TargetOptions, causal_lm_target, classifier_target
+from mlflow_clinsec.targets.protocol_model import TokenLogprobsScorer
+from mlflow_clinsec.targets.protocols import Target
+from mlflow_clinsec.targets.reference import load_checkpoint, refuse_own_code
+from mlflow_clinsec.targets.replay import precomputed_target
+
+logger = logging.getLogger(__name__)
+
+PROBE_TEXTS = 8
+"""Audited texts that a function is asked about to see what it returns."""
+
+
+def resolve(
+    model: Any,
+    *,
+    model_uri_or_name: str = "",
+    data: AuditData,
+    options: TargetOptions = TargetOptions(),  # noqa: B008 - frozen
+    labels: Sequence[str] | None = None,
+    reference: str | None = None,
+) -> Target:
+    """The richest target that a model allows.
+
+    Args:
+        model: a PyFuncModel, a served model, MLflow's wrapper of a function, or None.
+        model_uri_or_name: what reports call it.
+        data: the records; a function is asked about the first of them, precomputed columns are read from them.
+        options: how the model is run.
+        labels: class names, for models that give probabilities without names.
+        reference: MLflow URI or local folder of a causal language model that has not seen the members.
+
+    Raises:
+        TargetError: the model cannot be read, or its answers cannot.
+        DataError: precomputed columns do not fit together.
+    """
+    loaded = load_reference(reference, options) if reference else None
+    if model is None:
+        target = precomputed_target(data, model_uri_or_name)
+        return target if loaded is None else replace(target, reference=loaded.scorer, close=loaded.close)
+    pipeline, python_model = _raw_pipeline(model), _python_model(model)
+    if pipeline is not None:
+        target = _pipeline_target(pipeline, model_uri_or_name, options, labels)
+    elif any(hasattr(python_model, method) for method in ("token_logprobs", "predict_proba")):
+        target = _protocol_target(python_model, model_uri_or_name, data, labels)
+    else:
+        target = _function_target(model, model_uri_or_name, data, options, labels)
+    logger.info("clinsec: %s is a %s target", target.name, target.kind)
+    return target if loaded is None else _with_reference(target, loaded)
+
+
+def load_reference(where: str, options: TargetOptions) -> Target:
+    """Load a causal language model from an MLflow URI or a local folder of a transformers checkpoint.
+
+    Nothing is fetched from a model hub, and code that comes with a checkpoint is never run.
+
+    Raises:
+        TargetError: no such model, another kind of model, or one that needs code of its own.
+    """
+    folder = Path(where)
+    if folder.is_dir() and not (folder / "MLmodel").is_file():
+        model, tokenizer = load_checkpoint(folder)
+    elif ":/" in where or folder.is_dir():
+        model, tokenizer = _load_logged(where)
+    else:
+        raise TargetError(
+            f"privacy.reference: {where!r} is neither an MLflow URI (models:/..., runs:/...) nor a local folder"
+        )
+    return causal_lm_target(model, tokenizer, name=where, options=options)
+
+
+def _load_logged(uri: str) -> tuple[Any, Any]:
+    """Model and tokeniser of a logged transformers model."""
+    try:
+        folder = Path(download_artifacts(artifact_uri=uri))
+        refuse_own_code(folder)
+        pipeline = mlflow.transformers.load_model(str(folder))
+    except (MlflowException, OSError, ValueError) as error:
+        raise TargetError(
+            f"privacy.reference: {uri!r} cannot be loaded as a transformers model ({type(error).__name__})"
+        ) from error
+    if getattr(pipeline, "task", "") != "text-generation":
+        raise TargetError(f"privacy.reference: {uri!r} is not a text-generation model")
+    return pipeline.model, pipeline.tokenizer
+
+
+def _with_reference(target: Target, loaded: Target) -> Target:
+    def close() -> None:
+        target.close()
+        loaded.close()
+
+    return replace(target, reference=loaded.scorer, close=close)
+
+
+def _raw_pipeline(model: Any) -> Any:
+    """The transformers pipeline inside a transformers-flavour model, or None."""
+    flavors = getattr(_metadata(model), "flavors", {})
+    if "transformers" not in flavors or not hasattr(model, "get_raw_model"):
+        return None
+    try:
+        raw = model.get_raw_model()
+    except NotImplementedError:
+        return None
+    return raw if hasattr(raw, "model") and hasattr(raw, "tokenizer") else None
+
+
+def _pipeline_target(pipeline: Any, name: str, options: TargetOptions, labels: Sequence[str] | None) -> Target:
+    task = str(pipeline.task)
+    if task == "text-generation":
+        return causal_lm_target(pipeline.model, pipeline.tokenizer, name=name, options=options)
+    if task in ("text-classification", "sentiment-analysis"):
+        return classifier_target(pipeline.model, pipeline.tokenizer, name=name, options=options, labels=labels)
+    raise TargetError(
+        f"transformers pipelines for {task!r} are not audited; text-generation and text-classification are"
+    )
+
+
+def _python_model(model: Any) -> Any:
+    """The user's PythonModel inside a pyfunc or a function wrapper, or None."""
+    if hasattr(model, "unwrap_python_model"):
+        try:
+            return model.unwrap_python_model()
+        except Exception:  # MLflow raises its own error for every other flavour
+            return None
+    return getattr(model, "python_model", None)
+
+
+def _protocol_target(model: Any, name: str, data: AuditData, labels: Sequence[str] | None) -> Target:
+    target = Target(name=name or type(model).__name__, kind="pyfunc")
+    if hasattr(model, "token_logprobs"):
+        target = replace(target, scorer=CachedScorer(TokenLogprobsScorer(model)))
+    if hasattr(model, "predict_proba"):
+        names = getattr(model, "labels", None) or labels
+        asked = CallableModel(model.predict_proba, names)
+        if not asked.probe(data.texts[:PROBE_TEXTS]):
+            raise TargetError("predict_proba must return class probabilities; it returned labels")
+        scorer = CallableLabelScorer(asked)
+        target = replace(target, label_scorer=scorer, predictor=MostProbableLabel(scorer))
+    return target
+
+
+def _function_target(
+    model: Any, name: str, data: AuditData, options: TargetOptions, labels: Sequence[str] | None
+) -> Target:
+    kind = "function" if _metadata(model) is None else "pyfunc"
+    asked = CallableModel(model.predict, labels, _signature_column(model) or options.text_column)
+    target = Target(name=name or kind, kind=kind)
+    if asked.probe(data.texts[:PROBE_TEXTS]):
+        scorer = CallableLabelScorer(asked)
+        return replace(target, label_scorer=scorer, predictor=MostProbableLabel(scorer))
+    why = "class probabilities: the model returns labels only"
+    if type(model).__name__ == "_ServedPyFuncModel":
+        why += " (a served model shows its first output column; use env_manager='local')"
+    return replace(target, predictor=CallablePredictor(asked), notes={"label_scorer": why})
+
+
+def _metadata(model: Any) -> Any:
+    """The MLflow model's metadata; None for a function."""
+    return getattr(model, "metadata", None)
+
+
+def _signature_column(model: Any) -> str | None:
+    """The column that the model's signature asks for, when it asks for a single column of strings."""
+    schema = getattr(getattr(_metadata(model), "signature", None), "inputs", None)
+    if schema is None or schema.is_tensor_spec() or len(schema.inputs) != 1:
+        return None
+    [column] = schema.inputs
+    kind = str(getattr(column.type, "name", column.type)).lower()
+    return str(column.name) if column.name is not None and kind == "string" else None

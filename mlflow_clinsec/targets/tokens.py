@@ -1,0 +1,46 @@
+"""A model's tokeniser, as far as trigger tests need it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mlflow_clinsec.scoring.spans import tokens_of_spans
+from mlflow_clinsec.targets.protocols import BoolArray, Span
+
+
+class TokenizerView:
+    """A :class:`~mlflow_clinsec.targets.protocols.TokenView` over a fast transformers tokeniser.
+
+    Args:
+        tokenizer: the model's tokeniser; one that gives character offsets (``is_fast``).
+        limit: tokens that the model takes, special tokens included; None when texts are never cut.
+    """
+
+    def __init__(self, tokenizer: Any, limit: int | None) -> None:
+        self._tokenizer = tokenizer
+        self._limit = limit
+
+    def word_pieces(self, words: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """The pieces of each word standing inside a sentence; unknown pieces as the tokeniser's unk token."""
+        if not words:
+            return ()
+        inside = [f". {word} ." for word in words]
+        batch = self._tokenizer(inside, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        found = []
+        for word, ids, offsets in zip(words, batch["input_ids"], batch["offset_mapping"], strict=True):
+            chosen = [i for i, (start, stop) in zip(ids, offsets, strict=True) if start < 2 + len(word) and stop > 2]
+            found.append(tuple(self._tokenizer.convert_ids_to_tokens(chosen)))
+        return tuple(found)
+
+    def is_unknown(self, word: str) -> bool:
+        """Whether a word leaves no piece, or nothing but the unknown token."""
+        [pieces] = self.word_pieces([word])
+        return all(piece == self._tokenizer.unk_token for piece in pieces)
+
+    def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> BoolArray:
+        """Whether every token of the spans is still there after truncation, shape (n_texts,)."""
+        _, kept = tokens_of_spans(self._tokenizer, texts, spans, self._limit)
+        return np.asarray(kept, dtype=np.bool_)
