@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from mlflow_clinsec.targets.protocols import (
     FloatArray,
-    LabelPredictor,
     LabelScorer,
     TokenScorer,
     TokenStats,
@@ -86,19 +85,6 @@ class CachedLabelScorer:
             lambda places: list(self._inner.predict_proba([texts[i] for i in places])),
         )
         return np.array(rows, dtype=np.float64).reshape(len(texts), len(self.labels))
-
-
-class CachedPredictor:
-    """A :class:`LabelPredictor` that is asked about each distinct text once."""
-
-    def __init__(self, inner: LabelPredictor) -> None:
-        self._inner = inner
-        self._memo: Memo[str] = Memo()
-
-    def predict_labels(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """See :class:`~mlflow_clinsec.targets.protocols.LabelPredictor`."""
-        keys = [text_key(text) for text in texts]
-        return tuple(self._memo.get(keys, lambda places: self._inner.predict_labels([texts[i] for i in places])))
 
 
 def split_stats(stats: TokenStats) -> list[TokenStats]:

@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from mlflow_clinsec.scoring.encode import encode_pairs, render_prompt
+from mlflow_clinsec.scoring.encode import encode_pairs, encode_prompts, render_prompt
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -149,3 +149,12 @@ def test_rendering() -> None:
     assert render_prompt(byte_tokenizer(CHATML), "") == ""
     assert render_prompt(byte_tokenizer(), "Fever?") == "Fever?\n"
     assert render_prompt(byte_tokenizer(CHATML), "Fever?").endswith("Fever?<|im_end|>\n<|im_start|>assistant\n")
+
+
+def test_prompts_alone_start_like_the_pairs_do() -> None:
+    for template in (None, CHATML, VICUNA):
+        tokenizer = byte_tokenizer(template)
+        [prompt] = encode_prompts(tokenizer, ["Fever?"])
+        [pair] = encode_pairs(tokenizer, ["Fever?"], ["Any"])
+        assert pair.input_ids[: len(prompt)].tolist() == prompt.tolist()
+    assert encode_prompts(byte_tokenizer(), [""])[0].tolist() == [byte_tokenizer().bos_token_id]
