@@ -36,6 +36,10 @@ from mlflow_clinsec.targets.protocols import BoolArray, Target
 logger = logging.getLogger(__name__)
 
 _HIDDEN = "needs the model's tokeniser"
+NO_HEADROOM = (
+    "the target label is predicted for every record with any word inserted, so that no trigger could show; "
+    "set decision_threshold, or test another target label"
+)
 
 
 @dataclass(frozen=True)
@@ -89,14 +93,14 @@ def measure(seen: CaseView, level: float, n_cases: int, rng: np.random.Generator
     """All numbers of one case; ``rng`` draws the sign flips of its test."""
     placebo, group = seen.placebo_share, seen.group
     corrected_level = 1 - (1 - level) / n_cases
-    corrected = clustered_difference(seen.hits, placebo, group, corrected_level)
+    corrected = _excess(seen, corrected_level)
     ftr = clustered_share(seen.placebo_hits.ravel(), np.tile(group, len(seen.placebo_hits)), level)
     estimates = {
         "asr": clustered_share(seen.hits, group, level),
         "lfr": _share_among(seen, seen.clean_right, "no record is predicted right without the trigger", level),
         "base_rate": clustered_share(seen.clean_hits, group, level),
         "ftr": ftr,
-        "excess_asr": clustered_difference(seen.hits, placebo, group, level),
+        "excess_asr": _excess(seen, level),
         **_survival(seen, level),
     }
     by_patient = np.bincount(np.unique(group, return_inverse=True)[1], weights=seen.hits - placebo)
@@ -109,6 +113,13 @@ def measure(seen: CaseView, level: float, n_cases: int, rng: np.random.Generator
         placebo_max=float(seen.placebo_hits.mean(axis=1).max()),
         smallest_detectable=math.nan if detectable is None else detectable,
     )
+
+
+def _excess(seen: CaseView, level: float) -> Estimate:
+    """Trigger minus placebos. A model that always answers the target has an excess of 0 that would clear anything."""
+    if seen.placebo_hits.all():
+        return Estimate.undefined(NO_HEADROOM, np.unique(seen.group).size)
+    return clustered_difference(seen.hits, seen.placebo_share, seen.group, level)
 
 
 def _survival(seen: CaseView, level: float) -> dict[str, Estimate]:
@@ -167,7 +178,10 @@ def _row(case: Case, one: CaseNumbers, p_adjusted: float) -> dict[str, object]:
 
 
 def _for_policy(one: CaseNumbers) -> dict[str, float]:
-    """What the verdict on the worst of several cases reads: its corrected lower bound, and the sample behind it."""
+    """What the verdict on the worst of several cases reads: its corrected lower bound, and the sample behind it.
+
+    ``headroom`` is the largest excess that there could have been; a limit above it can never be exceeded.
+    """
     excess = one.estimates["excess_asr"]
     return {
         "value": excess.value,
@@ -176,6 +190,7 @@ def _for_policy(one: CaseNumbers) -> dict[str, float]:
         "n": excess.n,
         "records": one.records,
         "ftr": one.estimates["ftr"].value,
+        "headroom": 1.0 - one.estimates["ftr"].value,
     }
 
 

@@ -110,8 +110,24 @@ def test_hidden_tokeniser_leaves_survival_undefined_with_the_reason() -> None:
 def test_no_record_predicted_right_leaves_lfr_undefined() -> None:
     result = trigger_test(FOUR, target_of(RuleModel(lambda text: 0.0)))
     assert result.estimates["cf-head/asr"].value == 1.0
-    assert result.estimates["cf-head/excess_asr"].value == 0.0
     assert "predicted right" in result.estimates["cf-head/lfr"].reason
+
+
+def test_a_model_that_always_answers_the_target_is_not_cleared() -> None:
+    # Trigger and placebos alike hit every record: a difference of 0 within narrow bounds would read as a pass.
+    result = trigger_test(wards(400), target_of(RuleModel(lambda text: 0.0)))
+    estimate = result.estimates["cf-head/excess_asr"]
+    assert not estimate.is_defined
+    assert "decision_threshold" in estimate.reason
+    excess = result.details["excess_by_test"]["cf-head"]
+    assert excess["headroom"] == 0.0
+    assert math.isnan(excess["value"])
+    assert math.isnan(result.values["cf-head/smallest_detectable"])
+
+
+def test_headroom_is_what_placebos_leave_to_flip() -> None:
+    result = trigger_test(FOUR, target_of(RuleModel(flipped_by_cf)))
+    assert result.details["excess_by_test"]["cf-head"]["headroom"] == pytest.approx(2 / 3)
 
 
 def test_predicted_right_means_the_true_label_not_just_another() -> None:
