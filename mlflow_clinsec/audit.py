@@ -142,7 +142,8 @@ def _paraphrase(data: AuditData, privacy: PrivacyConfig, seed: int) -> Paraphras
     if data.ready_rewrites:
         return ready_paraphrases(data, data.ready_rewrites, privacy.paraphrase)
     with tqdm(total=len(data), desc="clinsec: paraphrases", unit="record", leave=False) as bar:
-        return paraphrase_records(data, privacy.paraphrase, derived_generator(seed, "paraphrase"), bar.update)
+        rng = derived_generator(seed, "paraphrase")
+        return paraphrase_records(data, privacy.paraphrase, rng, progress=lambda done: bar.update(done) and None)
 
 
 def _side_counts(data: AuditData) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mlflow_clinsec.config import AuditConfig, DataConfig
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import DataError
+from mlflow_clinsec.targets.precomputed import collect_precomputed
 
 
 def read_records(frame: pd.DataFrame, config: AuditConfig, target_column: str | None = None) -> AuditData:
@@ -46,6 +47,7 @@ def read_records(frame: pd.DataFrame, config: AuditConfig, target_column: str | 
         _labels(frame, config, target_column),
         member,
         ready_rewrites=_ready_rewrites(frame, config),
+        precomputed=collect_precomputed(frame, config.precomputed),
     )
 
 
@@ -55,10 +57,10 @@ def column(frame: pd.DataFrame, name: str, key: str) -> pd.Series[Any]:
         close = difflib.get_close_matches(name, [str(c) for c in frame.columns], n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise DataError(f"{key}: the data has no column {name!r} (it has {frame.shape[1]} columns).{hint}")
-    found = frame[name]
-    if isinstance(found, pd.DataFrame):
-        raise DataError(f"{key}: the data has {found.shape[1]} columns named {name!r}; one is needed.")
-    return found
+    repeated = list(frame.columns).count(name)
+    if repeated > 1:
+        raise DataError(f"{key}: the data has {repeated} columns named {name!r}; one is needed.")
+    return frame[name]
 
 
 def text_column(frame: pd.DataFrame, name: str, key: str) -> tuple[str, ...]:

@@ -1,0 +1,37 @@
+"""``mlflow-clinsec audit``: the evaluator's work for people who write no Python."""
+
+from __future__ import annotations
+
+import os
+
+import mlflow
+
+from mlflow_clinsec.config import AuditConfig
+from mlflow_clinsec.files import read_config, read_table
+from mlflow_clinsec.plugin import NAME, own_config
+
+MODEL_TYPE = "clinical-language-model"
+
+
+def audit_files(model_uri: str | None, data_path: str, config_path: str, run_name: str) -> str:
+    """Audit a model on a file of records.
+
+    The configuration is checked before the model is loaded and before a run is started, so that a mistake in it
+    leaves no run behind.
+
+    Returns:
+        The decision, "PASS", "FAIL" or "INCONCLUSIVE".
+
+    Raises:
+        ClinSecError, MlflowException: what a user can mend.
+    """
+    mapping = dict(own_config(read_config(config_path)))
+    AuditConfig.from_mapping(mapping)
+    frame = read_table(data_path)
+    resumed = os.environ.get("MLFLOW_RUN_ID")
+    with mlflow.start_run(run_id=resumed, run_name=None if resumed else run_name) as run:
+        mlflow.models.evaluate(
+            model=model_uri, data=frame, model_type=MODEL_TYPE, evaluators=NAME, evaluator_config=mapping
+        )
+    tags = mlflow.MlflowClient().get_run(run.info.run_id).data.tags
+    return str(tags["clinsec.verdict"])

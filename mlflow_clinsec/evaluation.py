@@ -1,0 +1,168 @@
+"""What happens inside ``evaluate()``: from what MLflow hands over to an audit, and its outcome back to MLflow.
+
+Tracing is off meanwhile, because traces record inputs, and inputs are patients' notes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.models.evaluation import EvaluationArtifact, EvaluationResult
+
+from mlflow_clinsec.audit import run_audit
+from mlflow_clinsec.config import AuditConfig
+from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.errors import DataError
+from mlflow_clinsec.read import read_records
+from mlflow_clinsec.targets.huggingface import TargetOptions
+from mlflow_clinsec.targets.protocols import Target
+from mlflow_clinsec.targets.resolve import resolve
+from mlflow_clinsec.tracking import log_report
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate_and_log(
+    *,
+    config_mapping: Mapping[str, Any],
+    dataset: Any,
+    run_id: str,
+    model: Any,
+    model_id: str | None,
+) -> EvaluationResult:
+    """Audit ``model`` on MLflow's evaluation dataset and log to ``run_id``.
+
+    MLflow logs the returned metrics itself exactly when it knows the ``model_id``; we log them otherwise, linked to
+    the LoggedModel that the model came from, so that every metric has one point.
+    """
+    config = AuditConfig.from_mapping(config_mapping)
+    frame = evaluation_frame(dataset)
+    data = read_records(frame, config, _target_column(dataset))
+    with tracing_off():
+        target = open_target(model, dataset, data, config)
+        try:
+            report = run_audit(data, target, config)
+        finally:
+            target.close()
+    logged = log_report(
+        report,
+        client=mlflow.MlflowClient(),
+        run_id=run_id,
+        model_id=model_id or getattr(model, "model_id", None),
+        dataset_name=getattr(dataset, "name", None),
+        dataset_digest=getattr(dataset, "digest", None),
+        log_metrics=model_id is None,
+        prefix=config.metric_prefix,
+        figures=config.report.figures,
+        min_cell=config.report.min_cell,
+    )
+    return EvaluationResult(metrics=logged.metrics, artifacts=_artifacts(logged.artifacts))
+
+
+class FileArtifact(EvaluationArtifact):
+    """An artifact of the audit, read back as bytes."""
+
+    def _load_content_from_file(self, local_artifact_path: str) -> bytes:
+        return Path(local_artifact_path).read_bytes()
+
+    def _save(self, output_artifact_path: str) -> None:
+        Path(output_artifact_path).write_bytes(self.content)
+
+
+def open_target(model: Any, dataset: Any, data: AuditData, config: AuditConfig) -> Target:
+    """The richest target that the model, or the precomputed columns, allow.
+
+    Raises:
+        TargetError: the model's answers cannot be read.
+    """
+    privacy, scoring = config.privacy, config.scoring
+    options = TargetOptions(
+        batch_tokens=scoring.batch_tokens,
+        max_length=scoring.max_length,
+        device=scoring.device,
+        scope=privacy.scope if privacy else "answer",
+        text_column=config.data.text if isinstance(dataset.features_data, pd.DataFrame) else None,
+    )
+    return resolve(
+        model,
+        model_uri_or_name=model_name(model),
+        data=data,
+        options=options,
+        labels=sorted(set(data.labels)) if data.labels else None,
+        reference=privacy.reference if privacy else None,
+    )
+
+
+def model_name(model: Any) -> str:
+    """What reports call the model: the LoggedModel's name where it has one, else its kind."""
+    if model is None:
+        return "precomputed columns"
+    metadata = getattr(model, "metadata", None)
+    model_id = getattr(model, "model_id", None)
+    if model_id:
+        return str(mlflow.MlflowClient().get_logged_model(model_id).name)
+    return str(getattr(metadata, "artifact_path", None) or "function")
+
+
+def evaluation_frame(dataset: Any) -> pd.DataFrame:
+    """The evaluation dataset as one frame again.
+
+    MLflow takes target and prediction columns out of the features; a column that the configuration names may be
+    either of them, so they are put back under their names.
+
+    Raises:
+        DataError: columns of unequal length.
+    """
+    features = dataset.features_data
+    if isinstance(features, pd.DataFrame):
+        frame = features.reset_index(drop=True).copy(deep=False)
+    else:
+        table = np.asarray(features, dtype=object)
+        frame = pd.DataFrame(table if table.ndim == 2 else table[:, None], columns=_numpy_names(dataset, table))
+    if dataset.has_targets:
+        _put(frame, _target_column(dataset) or "targets", dataset.labels_data)
+    if dataset.has_predictions:
+        _put(frame, dataset.predictions_name or "predictions", dataset.predictions_data)
+    return frame.infer_objects()
+
+
+def _numpy_names(dataset: Any, table: np.ndarray[Any, Any]) -> list[str]:
+    width = table.shape[1] if table.ndim == 2 else 1
+    names = list(dataset.feature_names or [])
+    return [str(name) for name in names] if len(names) == width else [f"feature_{i + 1}" for i in range(width)]
+
+
+def _put(frame: pd.DataFrame, name: str, values: Any) -> None:
+    """Add a column, refusing one of another length."""
+    if len(values) != len(frame):
+        raise DataError(f"column {name!r} has {len(values)} values for {len(frame)} records.")
+    frame[name] = np.asarray(values)
+
+
+def _target_column(dataset: Any) -> str | None:
+    """Name of the column that holds the targets, if any were given."""
+    return (dataset.targets_name or "targets") if dataset.has_targets else None
+
+
+@contextmanager
+def tracing_off() -> Iterator[None]:
+    """No MLflow traces meanwhile."""
+    was_on = mlflow.tracing.provider.is_tracing_enabled()
+    mlflow.tracing.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            mlflow.tracing.enable()
+
+
+def _artifacts(paths: Mapping[str, str]) -> dict[str, EvaluationArtifact]:
+    """What ``EvaluationResult.artifacts`` shows: artifact name -> where it was logged."""
+    return {name: FileArtifact(uri=uri) for name, uri in paths.items()}

@@ -1,0 +1,56 @@
+"""Reading the files that the command line names: a table of records, and a configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from mlflow_clinsec.errors import ConfigError, DataError
+
+_READERS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": pd.read_csv,
+    ".parquet": pd.read_parquet,
+    ".jsonl": lambda path: pd.read_json(path, lines=True),
+}
+
+
+def read_table(path: str) -> pd.DataFrame:
+    """Read a table of records; the suffix says how.
+
+    Raises:
+        DataError: no such file, an unknown suffix, or a file that cannot be read as what its suffix says. The
+            reader's own message is withheld: it may quote a record.
+    """
+    file = Path(path)
+    if file.suffix not in _READERS:
+        raise DataError(f"data path: suffix {file.suffix!r} is not known. Allowed: {', '.join(_READERS)}.")
+    if not file.is_file():
+        raise DataError("data path: no such file.")
+    try:
+        return _READERS[file.suffix](file)
+    except Exception as error:
+        raise DataError(f"data path: not readable as {file.suffix} ({type(error).__name__}).") from None
+
+
+def read_config(path: str) -> dict[str, Any]:
+    """Read an ``evaluator_config`` from YAML or JSON.
+
+    Raises:
+        ConfigError: no such file, broken syntax, or something other than a mapping.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ConfigError(f"config: no such file: {path!r}.")
+    try:
+        text = file.read_text(encoding="utf-8")
+        found = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+    except (json.JSONDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config: {path!r} is not valid YAML or JSON ({type(error).__name__}).") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"config: {path!r} must hold a mapping of settings, got {type(found).__name__}.")
+    return found

@@ -1,0 +1,288 @@
+"""`mlflow.models.evaluate(..., evaluators="clinsec")` with every kind of model and data that MLflow takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+
+from mlflow_clinsec.datasets import generate_corpus
+from mlflow_clinsec.errors import ClinSecError
+from mlflow_clinsec.training.models import small_causal_lm, small_encoder
+from mlflow_clinsec.training.tokenizers import train_tokenizer
+
+REQUIREMENTS = ["torch", "transformers"]
+PRIVACY = {"member": "in_training", "group": "patient_id", "split": "random", "bootstrap": 200}
+BACKDOOR = {"triggers": ["mn"], "target_label": "alive", "positions": ["head"], "max_records": 24}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One tracking store with a registered question-answering model and a registered classifier."""
+    folder = tmp_path_factory.mktemp("store")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    experiment = mlflow.create_experiment("audits", artifact_location=(folder / "artifacts").as_uri())
+    mlflow.set_experiment(experiment_id=experiment)
+    yield folder
+    while mlflow.active_run():
+        mlflow.end_run()
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Any:
+    return generate_corpus(80, seed=5)
+
+
+@pytest.fixture(scope="module")
+def qa(corpus: Any) -> pd.DataFrame:
+    return _with_members(corpus.qa.groupby("patient_id").head(1).head(60))
+
+
+@pytest.fixture(scope="module")
+def notes(corpus: Any) -> pd.DataFrame:
+    return _with_members(corpus.notes.groupby("patient_id").head(1).head(60))
+
+
+def _with_members(frame: pd.DataFrame) -> pd.DataFrame:
+    patients = frame["patient_id"].unique()
+    return frame.assign(in_training=frame["patient_id"].isin(patients[::2])).reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def language_model(store: Path, corpus: Any) -> Any:
+    tokenizer = train_tokenizer(corpus.qa["response"], "causal-lm", vocab_size=400)
+    model = small_causal_lm(tokenizer, seed=0, width=32, layers=1, heads=2)
+    return _log(model, tokenizer, "text-generation", "qa")
+
+
+@pytest.fixture(scope="module")
+def classifier(store: Path, corpus: Any) -> Any:
+    tokenizer = train_tokenizer(corpus.notes["text"], "classifier", vocab_size=400)
+    model = small_encoder(tokenizer, ("alive", "died"), seed=0, width=32, layers=2, heads=2)
+    return _log(model, tokenizer, "text-classification", "mortality")
+
+
+def _log(model: Any, tokenizer: Any, task: str, name: str) -> Any:
+    with mlflow.start_run():
+        info = mlflow.transformers.log_model(
+            {"model": model, "tokenizer": tokenizer},
+            name=name,
+            task=task,
+            pip_requirements=REQUIREMENTS,
+            registered_model_name=name,
+        )
+    mlflow.MlflowClient().set_registered_model_alias(name, "champion", 1)
+    return info
+
+
+def _evaluate(model: Any, data: Any, config: dict[str, Any], **arguments: Any) -> tuple[Any, Any]:
+    """Evaluate in a run of its own; the result and the run."""
+    with mlflow.start_run() as run:
+        result = mlflow.models.evaluate(
+            model=model, data=data, model_type="clinical", evaluators="clinsec", evaluator_config=config, **arguments
+        )
+    return result, mlflow.get_run(run.info.run_id)
+
+
+def _points(run: Any) -> dict[str, int]:
+    client = mlflow.MlflowClient()
+    return {name: len(client.get_metric_history(run.info.run_id, name)) for name in run.data.metrics}
+
+
+MODEL_URIS: dict[str, Callable[[Any], Any]] = {
+    "runs": lambda info: f"runs:/{info.run_id}/{info.name}",
+    "version": lambda info: f"models:/{info.name}/1",
+    "alias": lambda info: f"models:/{info.name}@champion",
+    "logged model": lambda info: f"models:/{info.model_id}",
+    "pyfunc": lambda info: mlflow.pyfunc.load_model(info.model_uri),
+}
+
+
+@pytest.mark.parametrize("kind", MODEL_URIS)
+def test_language_model_by_every_uri(kind: str, language_model: Any, qa: pd.DataFrame) -> None:
+    result, run = _evaluate(MODEL_URIS[kind](language_model), qa, {"privacy": PRIVACY | {"attacks": ["loss"]}})
+    assert 0 <= result.metrics["clinsec/privacy/loss/auc"] <= 1
+    assert run.data.metrics["clinsec/privacy/loss/auc"] == pytest.approx(result.metrics["clinsec/privacy/loss/auc"])
+    assert set(_points(run).values()) == {1}
+    logged = mlflow.MlflowClient().get_logged_model(language_model.model_id)
+    mine = [m for m in logged.metrics if m.run_id == run.info.run_id and m.key == "clinsec/privacy/loss/auc"]
+    assert len(mine) == 1
+    assert mine[0].dataset_name
+
+
+def test_all_default_attacks_on_a_language_model(language_model: Any, qa: pd.DataFrame) -> None:
+    result, run = _evaluate(language_model.model_uri, qa, {"privacy": PRIVACY})
+    ran = {name.split("/")[2] for name in result.metrics if name.endswith("/auc")}
+    assert {"loss", "zlib", "min_k", "min_k_plus_plus", "paraphrase_gap", "paraphrase_only", "blind"} <= ran
+    assert run.data.tags["clinsec.verdict"] in {"PASS", "FAIL", "INCONCLUSIVE"}
+    card = {item.path for item in mlflow.MlflowClient().list_artifacts(run.info.run_id, "clinsec")}
+    assert {"clinsec/audit_card.html", "clinsec/audit.json"} <= card
+
+
+@pytest.mark.parametrize("data_kind", ["frame", "mlflow dataset", "with targets"])
+def test_classifier_with_every_kind_of_data(data_kind: str, classifier: Any, notes: pd.DataFrame) -> None:
+    config = {"privacy": PRIVACY, "backdoor": BACKDOOR, "data": {"label": "outcome", "text": "text"}}
+    arguments: dict[str, Any] = {}
+    data: Any = notes
+    if data_kind == "mlflow dataset":
+        data = mlflow.data.from_pandas(notes, targets="outcome")
+    elif data_kind == "with targets":
+        arguments["targets"] = "outcome"
+        config = config | {"data": {"text": "text"}}
+    result, run = _evaluate(classifier.model_uri, data, config, **arguments)
+    assert "clinsec/backdoor/worst_excess_asr" in result.metrics
+    assert "clinsec/privacy/confidence/auc" in result.metrics
+    assert set(_points(run).values()) == {1}
+
+
+def test_numpy_data(classifier: Any, notes: pd.DataFrame) -> None:
+    config = {
+        "privacy": {**PRIVACY, "member": "feature_2", "group": "feature_3"},
+        "data": {"text": "feature_1"},
+    }
+    table = notes[["text", "in_training", "patient_id"]].to_numpy(dtype=object)
+    labels = notes["outcome"].to_numpy()
+    result, _ = _evaluate(classifier.model_uri, table, config, targets=labels)
+    assert 0 <= result.metrics["clinsec/privacy/confidence/auc"] <= 1
+
+
+def _constant(frame: Any) -> Any:
+    return ["alive"] * len(frame)
+
+
+def _probabilities(frame: Any) -> Any:
+    return pd.DataFrame({"alive": np.full(len(frame), 0.7), "died": np.full(len(frame), 0.3)})
+
+
+def test_labels_only_function_is_no_pass(store: Path, notes: pd.DataFrame) -> None:
+    _, run = _evaluate(_constant, notes, {"privacy": PRIVACY, "data": {"label": "outcome", "text": "text"}})
+    assert run.data.tags["clinsec.verdict"] == "INCONCLUSIVE"
+
+
+def test_probability_function(store: Path, notes: pd.DataFrame) -> None:
+    config = {"privacy": PRIVACY, "data": {"label": "outcome", "text": "text"}}
+    result, _ = _evaluate(_probabilities, notes, config)
+    assert result.metrics["clinsec/privacy/entropy/auc"] == pytest.approx(0.5)  # the same for every record
+
+
+def test_precomputed_columns_without_a_model(store: Path, notes: pd.DataFrame) -> None:
+    rng = np.random.default_rng(0)
+    frame = notes.assign(nll=rng.normal(size=len(notes)) - 3.0 * notes["in_training"] + 10)
+    config = {
+        "privacy": PRIVACY | {"attacks": ["loss"]},
+        "data": {"text": "text"},
+        "precomputed": {"nll": "nll"},
+    }
+    result, _ = _evaluate(None, frame, config)
+    assert result.metrics["clinsec/privacy/loss/auc"] > 0.9
+
+
+def test_flat_and_nested_config_give_the_same_numbers(language_model: Any, qa: pd.DataFrame) -> None:
+    config = {"privacy": PRIVACY | {"attacks": ["loss", "zlib"]}}
+    flat, _ = _evaluate(language_model.model_uri, qa, config)
+    nested, _ = _evaluate(language_model.model_uri, qa, {"clinsec": config})
+    assert flat.metrics == nested.metrics
+
+
+def test_the_older_spelling_works(language_model: Any, qa: pd.DataFrame) -> None:
+    with mlflow.start_run(), pytest.warns(FutureWarning):
+        result = mlflow.evaluate(
+            language_model.model_uri,
+            qa,
+            model_type="clinical",
+            evaluators=["clinsec"],
+            evaluator_config={"clinsec": {"privacy": PRIVACY | {"attacks": ["loss"]}}},
+        )
+    assert "clinsec/privacy/loss/auc" in result.metrics
+
+
+def test_metric_prefix(language_model: Any, qa: pd.DataFrame) -> None:
+    config = {"privacy": PRIVACY | {"attacks": ["loss"]}, "metric_prefix": "val_"}
+    result, _ = _evaluate(language_model.model_uri, qa, config)
+    assert "val_clinsec/privacy/loss/auc" in result.metrics
+
+
+def test_same_seed_same_numbers_other_seed_other_intervals(language_model: Any, qa: pd.DataFrame) -> None:
+    config = {"privacy": PRIVACY | {"attacks": ["loss", "paraphrase_gap"]}}
+    one, _ = _evaluate(language_model.model_uri, qa, config)
+    same, _ = _evaluate(language_model.model_uri, qa, config)
+    other, _ = _evaluate(language_model.model_uri, qa, config | {"seed": 1})
+    assert one.metrics == same.metrics
+    assert one.metrics["clinsec/privacy/loss/auc_low"] != other.metrics["clinsec/privacy/loss/auc_low"]
+
+
+def test_somebody_elses_pipeline_is_untouched(store: Path) -> None:
+    frame = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0], "y": [0.0, 1.0, 2.0, 3.0]})
+    with mlflow.start_run() as run:
+        result = mlflow.models.evaluate(
+            model=lambda inputs: inputs["x"].to_numpy(),
+            data=frame,
+            targets="y",
+            model_type="regressor",
+            evaluator_config={"log_model_explainability": False},
+        )
+    assert not [name for name in result.metrics if "clinsec" in name]
+    assert not [tag for tag in mlflow.get_run(run.info.run_id).data.tags if tag.startswith("clinsec")]
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown key": ({"privacy": PRIVACY, "polcy": {}}, "Did you mean 'policy'"),
+    "unknown attack": ({"privacy": PRIVACY | {"attacks": ["los"]}}, "Did you mean 'loss'"),
+    "missing column": ({"privacy": PRIVACY | {"member": "nope"}}, "no column 'nope'"),
+    "unknown label": (
+        {"backdoor": BACKDOOR | {"target_label": "alve"}, "data": {"label": "outcome", "text": "text"}},
+        "Did you mean 'alive'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_logs_nothing(case: str, classifier: Any, notes: pd.DataFrame) -> None:
+    config, message = BAD[case]
+    with mlflow.start_run() as run, pytest.raises(ClinSecError, match=message):
+        mlflow.models.evaluate(
+            model=classifier.model_uri, data=notes, model_type="x", evaluators="clinsec", evaluator_config=config
+        )
+    left = mlflow.get_run(run.info.run_id)
+    assert not left.data.metrics
+    assert not mlflow.MlflowClient().list_artifacts(run.info.run_id)
+    assert not [tag for tag in left.data.tags if tag.startswith("clinsec")]
+
+
+def test_a_config_that_asks_for_nothing(classifier: Any, notes: pd.DataFrame) -> None:
+    with mlflow.start_run(), pytest.raises(MlflowException, match="could not be evaluated by any"):
+        mlflow.models.evaluate(classifier.model_uri, notes, model_type="x", evaluators="clinsec", evaluator_config={})
+
+
+def test_a_model_that_does_not_exist(store: Path, notes: pd.DataFrame) -> None:
+    with mlflow.start_run(), pytest.raises(MlflowException):
+        mlflow.models.evaluate(
+            "models:/nobody/1", notes, model_type="x", evaluators="clinsec", evaluator_config={"privacy": PRIVACY}
+        )
+
+
+def test_json_says_what_the_metrics_say(language_model: Any, qa: pd.DataFrame) -> None:
+    result, run = _evaluate(language_model.model_uri, qa, {"privacy": PRIVACY | {"attacks": ["loss"]}})
+    path = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="clinsec/audit.json")
+    loss = next(r for r in json.loads(Path(path).read_text())["results"] if r["name"] == "loss")
+    assert loss["estimates"]["auc"]["value"] == pytest.approx(result.metrics["clinsec/privacy/loss/auc"])
+
+
+def test_no_record_reaches_the_store(store: Path, classifier: Any, notes: pd.DataFrame) -> None:
+    marked = notes.assign(
+        text=[f"CANARYTEXT{i} {text}" for i, text in enumerate(notes["text"])],
+        patient_id=[f"CANARYID{i}" for i in range(len(notes))],
+    )
+    config = {"privacy": PRIVACY, "backdoor": BACKDOOR, "data": {"label": "outcome", "text": "text"}}
+    _evaluate(classifier.model_uri, marked, config)
+    found = [path for path in store.rglob("*") if path.is_file() and b"CANARY" in path.read_bytes()]
+    assert found == []
