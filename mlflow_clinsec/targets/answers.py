@@ -103,7 +103,7 @@ def _as_frame(output: Any) -> pd.DataFrame:
     try:
         return pd.DataFrame(rows)
     except ValueError:
-        raise TargetError("the model's answers are rows of unequal length") from None
+        raise TargetError("the model's answers are nested or of mixed kinds") from None
 
 
 def _is_ranked(cell: Any) -> bool:
@@ -113,9 +113,9 @@ def _is_ranked(cell: Any) -> bool:
 def _ranked(frame: pd.DataFrame) -> Answers:
     """Columns ordered by rank, as a transformers pipeline with ``top_k=None`` gives them; labels in sorted order."""
     rows = [{label_text(cell["label"]): cell["score"] for cell in row} for row in frame.to_numpy(dtype=object)]
-    table = pd.DataFrame(rows)
-    if table.shape[1] < 2:
+    if frame.shape[1] == 1:
         return Answers(predictions=tuple(next(iter(row)) for row in rows))
+    table = pd.DataFrame(rows)
     return _probabilities(table[sorted(table.columns)], None)
 
 
