@@ -146,7 +146,8 @@ def log_report(
             client.log_batch(run_id, metrics=batch)
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags(report, prefix).items()])
     artifacts = _log_files(report, client, run_id, _folder(prefix), figures=figures, min_cell=min_cell)
-    _log_note(report, client, run_id, prefix)
+    summary = to_markdown(report, f"{_folder(prefix)}/audit_card.html", min_cell)
+    _log_note(summary, client, run_id, prefix)
     return LoggedAudit(metrics, artifacts)
 
 
@@ -185,10 +186,10 @@ def _log_files(
     return {path: append_to_uri_path(root, path) for path in paths}
 
 
-def _log_note(report: AuditReport, client: Any, run_id: str, prefix: str) -> None:
+def _log_note(summary: str, client: Any, run_id: str, prefix: str) -> None:
     """Put our section into the run's note: in place of our last one, else below what the user wrote."""
     present = client.get_run(run_id).data.tags.get(MLFLOW_RUN_NOTE, "")
-    note = with_section(present, to_markdown(report, f"{_folder(prefix)}/audit_card.html"), prefix)
+    note = with_section(present, summary, prefix)
     if len(note) > MAX_TAG:
         logger.warning("clinsec: the run's note has no room for the summary; it is left as it was")
         return

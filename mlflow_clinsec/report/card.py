@@ -12,6 +12,7 @@ from typing import Any
 
 from mlflow_clinsec.report import card_content, palette, wording
 from mlflow_clinsec.report.figures import alt_text
+from mlflow_clinsec.report.mask_texts import mask_texts
 from mlflow_clinsec.report.suppress import MIN_CELL, show_count
 from mlflow_clinsec.results import AuditReport, Family
 
@@ -34,7 +35,7 @@ def render_card(report: AuditReport, figures: Mapping[str, bytes] | None = None,
         min_cell: counts below this are suppressed.
     """
     template = _environment(min_cell).get_template(TEMPLATE)
-    return str(template.render(_context(report, figures or {}, min_cell)))
+    return str(template.render(_context(mask_texts(report, min_cell), figures or {}, min_cell)))
 
 
 def _context(report: AuditReport, figures: Mapping[str, bytes], min_cell: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -66,8 +65,10 @@ def sections(report: AuditReport, min_cell: int) -> Row:
 
 
 def flags(report: AuditReport) -> list[str]:
-    """Every flag of the audit once, in a sentence."""
-    return [read_flag(flag) for flag in _unique(report, "flags")]
+    """Every flag of the audit once, in a sentence, and whether the overlap guard left records out."""
+    overlap = report.data_summary.get("overlap")
+    left_out = isinstance(overlap, Mapping) and any(count for _, count in _leaves(overlap))
+    return [read_flag(flag) for flag in (*_unique(report, "flags"), *(["overlap"] if left_out else []))]
 
 
 def access(report: AuditReport) -> list[Row]:
@@ -152,19 +153,20 @@ def other_rows(report: AuditReport) -> list[Row]:
 
 def summary_rows(report: AuditReport, min_cell: int) -> list[Row]:
     """The data summary as (words, value) rows, small counts suppressed."""
-    shown_elsewhere = {"paraphrases"} if acceptance_rows(report, min_cell) else set()
-    masked = mask_summary(report.data_summary, min_cell)
-    leaves = _leaves({key: value for key, value in masked.items() if key not in shown_elsewhere})
-    return [{"name": _words(": ".join(path)), "value": value} for path, value in leaves]
+    leaves = _leaves(mask_summary(report.data_summary, min_cell))
+    return [
+        {"name": _words(": ".join(path)), "value": value}
+        for path, value in leaves
+        if not (path[0] == "paraphrases" and path[-1].startswith(("tried_", "accepted_")))
+    ]
 
 
 def acceptance_rows(report: AuditReport, min_cell: int) -> list[Row]:
-    """Rewrites tried and accepted for members and for non-members, however the summary nests them."""
-    counts = report.data_summary.get("paraphrases")
-    found = {frozenset(re.split(r"[_ ]", "_".join(path))): value for path, value in _leaves(counts or {})}
+    """Rewrites tried and accepted for members and for non-members."""
+    counts = report.data_summary.get("paraphrases") or {}
     rows = []
     for side in ("members", "nonmembers"):
-        tried, accepted = found.get(frozenset({"tried", side})), found.get(frozenset({"accepted", side}))
+        tried, accepted = counts.get(f"tried_{side}"), counts.get(f"accepted_{side}")
         if tried is not None and accepted is not None:
             share = accepted / tried if tried >= min_cell else None
             rows.append({"side": _words(side), "tried": tried, "accepted": accepted, "share": share})

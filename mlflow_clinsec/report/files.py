@@ -40,7 +40,7 @@ def save_report(
     root.mkdir(parents=True, exist_ok=True)
     written = [
         _write(root / "audit.json", to_json_text(report, min_cell)),
-        _write(root / "audit.sarif", json.dumps(to_sarif(report), indent=2, allow_nan=False) + "\n"),
+        _write(root / "audit.sarif", json.dumps(to_sarif(report, min_cell), indent=2, allow_nan=False) + "\n"),
         *_write_tables(report, root / "tables", min_cell),
     ]
     drawn = draw_figures(report, min_cell) if figures else {}

@@ -39,7 +39,7 @@ def judged_privacy(report: AuditReport) -> list[AttackResult]:
 
 def is_baseline(result: AttackResult) -> bool:
     """Whether a result never saw the model and only tells what the data gives away by itself."""
-    return bool(result.details.get("baseline", False))
+    return result.access == "none" or bool(result.details.get("baseline", False))
 
 
 def trigger_table(report: AuditReport) -> pd.DataFrame:

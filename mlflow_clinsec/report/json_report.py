@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from importlib.resources import files
 from numbers import Integral, Real
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mlflow_clinsec.report.headlines import headlines, is_baseline
+from mlflow_clinsec.report.mask_texts import mask_texts
 from mlflow_clinsec.report.suppress import MIN_CELL, mask_named, mask_summary, mask_table, show_count
 from mlflow_clinsec.results import AttackResult, AuditReport, Check, Estimate, Verdict
 
@@ -33,6 +35,7 @@ def to_json(report: AuditReport, min_cell: int = MIN_CELL) -> dict[str, Any]:
     Returns:
         A document that ``json.dumps(..., allow_nan=False)`` accepts and the schema describes.
     """
+    report = mask_texts(report, min_cell)
     return {
         "schema_version": report.schema_version,
         "model_name": report.model_name,
@@ -67,8 +70,10 @@ def plain(value: Any) -> Any:
 
     An object of an unforeseen kind is named by its type only: its text could hold anything.
     """
+    if isinstance(value, Enum):
+        return plain(value.value)
     if value is None or isinstance(value, (bool, str)):
-        return value if not isinstance(value, str) else str(value)
+        return value
     if isinstance(value, np.bool_):
         return bool(value)
     if isinstance(value, Real):

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 
 from mlflow_clinsec.report.headlines import headlines
+from mlflow_clinsec.report.mask_texts import mask_texts
+from mlflow_clinsec.report.suppress import MIN_CELL
 from mlflow_clinsec.report.wording import (
     check_title,
     number,
@@ -34,8 +36,9 @@ _HEADLINE_TITLES = {
 }
 
 
-def to_markdown(report: AuditReport, card_path: str = "clinsec/audit_card.html") -> str:
+def to_markdown(report: AuditReport, card_path: str = "clinsec/audit_card.html", min_cell: int = MIN_CELL) -> str:
     """Verdict, headline numbers, checks, what did not run, and the artifact to read on in."""
+    report = mask_texts(report, min_cell)
     sections = [
         f"**{report.verdict.decision.value}**: {cell(verdict_sentence(report), limit=800)}",
         _flags(report),

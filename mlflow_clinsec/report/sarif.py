@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from mlflow_clinsec import __version__
+from mlflow_clinsec.report.mask_texts import mask_texts
+from mlflow_clinsec.report.suppress import MIN_CELL
 from mlflow_clinsec.report.wording import check_clause, check_title, visible
 from mlflow_clinsec.results import AttackResult, AuditReport, Check, Decision, Status
 
@@ -20,8 +22,9 @@ _KINDS = {Decision.FAIL: ("fail", "error"), Decision.INCONCLUSIVE: ("open", "non
 _MAX_TEXT = 2000
 
 
-def to_sarif(report: AuditReport) -> dict[str, Any]:
+def to_sarif(report: AuditReport, min_cell: int = MIN_CELL) -> dict[str, Any]:
     """A SARIF log with one run: the audit, its rules, and one result per check that failed or stayed open."""
+    report = mask_texts(report, min_cell)
     checks = [check for verdict in report.verdicts.values() for check in verdict.checks]
     keys = list(dict.fromkeys(check.key for check in checks))
     driver = {"name": "mlflow-clinsec", "version": __version__, "rules": [_rule(key, checks) for key in keys]}

@@ -30,17 +30,13 @@ METRIC_NAMES = {
 
 _SUBJECTS = {Family.PRIVACY: "attack", Family.BACKDOOR: "trigger"}
 
-_AGAINST_LIMIT = {
-    Decision.FAIL: "above the limit of",
-    Decision.INCONCLUSIVE: "too uncertain to judge by the limit of",
-    Decision.PASS: "within the limit of",
-}
-
 FLAG_TEXTS = {
     "confounded": "Members and non-members differ in themselves: a classifier that never sees the model "
     "tells them apart. The privacy figures may show that difference rather than a leak.",
     "not evidential": "The split into members and non-members was not drawn at random before training, so "
     "the privacy figures are not evidence for or against a leak.",
+    "few records": "There are too few records on the smaller side to decide anything.",
+    "not run": "Something that was asked for did not run; that is not a pass.",
     "overlap": "Some members also stood among the non-members, exactly or nearly; they were left out.",
 }
 
@@ -136,10 +132,22 @@ def check_title(check: Check) -> str:
 
 def check_clause(check: Check) -> str:
     """What was found where, and how it stands to the limit: one clause of the verdict."""
-    subject = f"{_SUBJECTS[check.family]} {visible(check.subject)}"
     metric = METRIC_NAMES.get(check.key, visible(check.key))
-    limit = f"{_AGAINST_LIMIT[check.decision]} {number(check.threshold)}"
-    return f"{subject} reaches {metric} {with_interval(check.estimate)}, {limit}"
+    if not check.estimate.is_defined:
+        return f"{metric} is {with_interval(check.estimate)}"
+    subject = f"{_SUBJECTS[check.family]} {visible(check.subject)}"
+    return f"{subject} reaches {metric} {with_interval(check.estimate)}, {_against_limit(check)}"
+
+
+def _against_limit(check: Check) -> str:
+    limit = number(check.threshold)
+    if check.decision is Decision.FAIL:
+        return f"above the limit of {limit}"
+    if check.decision is Decision.PASS:
+        return f"within the limit of {limit}"
+    if check.estimate.low > check.threshold:
+        return f"above the limit of {limit}, but these data cannot show that the model is the cause"
+    return f"too uncertain to judge by the limit of {limit}"
 
 
 def verdict_sentence(report: AuditReport) -> str:
@@ -147,7 +155,7 @@ def verdict_sentence(report: AuditReport) -> str:
     decision = report.verdict.decision
     clauses = [clause for family in report.verdicts if (clause := _family_clause(report, family))]
     if not clauses:
-        clauses = [visible(note, limit=300).rstrip(".") for note in report.verdict.notes[:1]]
+        clauses = [visible(note, limit=300).rstrip(".") for note in report.verdict.notes[-1:]]
     return f"{DECISION_WORDS[decision]}{': ' if clauses else ''}{'; '.join(clauses)}."
 
 
@@ -158,7 +166,7 @@ def _family_clause(report: AuditReport, family: Family) -> str:
     checks = [check for check in verdict.checks if check.decision is verdict.decision]
     if checks:
         return check_clause(checks[0])
-    return visible(verdict.notes[0], limit=300).rstrip(".") if verdict.notes else ""
+    return visible(verdict.notes[-1], limit=300).rstrip(".") if verdict.notes else ""
 
 
 def read_flag(flag: str) -> str:

@@ -1,0 +1,190 @@
+"""The card's HTML, parsed: self-contained, escaped, accessible, and complete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+import report_factories as made
+
+from mlflow_clinsec.report import palette
+from mlflow_clinsec.report.card import render_card
+from mlflow_clinsec.results import AuditReport, Family
+
+PIXEL = b"\x89PNG\r\n\x1a\n"
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+@dataclass
+class Page(HTMLParser):
+    """Tags in order, visible text, and whether every tag is closed in turn."""
+
+    tags: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    text: str = ""
+    open_tags: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {key: value or "" for key, value in attrs}))
+        if tag not in VOID:
+            self.open_tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open_tags.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open_tags:
+            self.text += data
+
+    def all(self, name: str) -> list[dict[str, str]]:
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+def parsed(report: AuditReport) -> Page:
+    figures = dict.fromkeys(("roc", "score_histograms"), PIXEL)
+    if report.find(Family.BACKDOOR, "trigger"):
+        figures["trigger_success"] = PIXEL
+    page = Page()
+    page.feed(render_card(report, figures))
+    assert page.open_tags == []
+    return page
+
+
+@pytest.fixture(params=made.ALL)
+def page(request: pytest.FixtureRequest) -> Page:
+    return parsed(made.ALL[request.param]())
+
+
+def test_nothing_is_loaded_and_nothing_runs(page: Page) -> None:
+    names = {tag for tag, _ in page.tags}
+    assert names.isdisjoint({"script", "link", "iframe", "object", "embed", "form", "base", "audio", "video"})
+    for _, attributes in page.tags:
+        assert not any(key.startswith("on") for key in attributes)
+        for key in ("src", "href", "srcset", "action", "data", "poster"):
+            assert attributes.get(key, "#").startswith(("#", "data:image/png;base64,"))
+    policy = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+
+
+def test_headings_run_in_order_from_one_h1(page: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in page.tags if tag in {"h1", "h2", "h3", "h4"}]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_tables_have_captions_scopes_and_a_reachable_scroll_area(page: Page) -> None:
+    assert page.all("html")[0]["lang"] == "en"
+    captions = {caption["id"] for caption in page.all("caption")}
+    regions = [div for div in page.all("div") if div.get("class") == "scroll"]
+    assert len(page.all("table")) == len(captions) == len(regions)
+    assert all(region["role"] == "region" and region["tabindex"] == "0" for region in regions)
+    assert {region["aria-labelledby"] for region in regions} == captions
+    assert all(cell.get("scope") in {"col", "row", "colgroup"} for cell in page.all("th"))
+
+
+def test_identifiers_are_unique_and_links_lead_somewhere(page: Page) -> None:
+    identifiers = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    assert all(link["href"][1:] in identifiers for link in page.all("a"))
+
+
+def test_every_figure_has_an_alternative_text(page: Page) -> None:
+    assert page.all("img")
+    assert all(len(image["alt"]) > 30 for image in page.all("img"))
+
+
+def test_hostile_strings_are_shown_as_text() -> None:
+    html = render_card(made.hostile(), {"trigger_success": PIXEL})
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in html
+    page = parsed(made.hostile())
+    assert made.HOSTILE in page.text
+    assert "[U+200B][U+202E]cf" in page.text
+
+
+def test_the_verdict_is_said_first_in_words() -> None:
+    text = parsed(made.privacy_fail()).text
+    assert "This model failed the audit: attack log_ratio reaches AUC 0.957" in text
+    assert text.index("This model failed") < text.index("Policy checks")
+    assert parsed(made.privacy_fail()).all("section")[0]["class"] == "verdict FAIL"
+
+
+def test_record_and_patient_figures_stand_side_by_side_worst_first() -> None:
+    text = parsed(made.privacy_fail()).text
+    attacks = text[text.index("Membership attacks") : text.index("Further figures")]
+    order = [attacks.index(name) for name in ("log_ratio", "reference", "min_k_plus_plus", "blind")]
+    assert order == sorted(order)
+    assert "0.942 to 0.972" in attacks  # per record
+    assert "0.967 to 1.000" in attacks  # per patient
+    assert "in 96 of 100 pairs" in attacks
+    assert "needs at least 1000 non-members, has 400" in text
+
+
+def test_the_trigger_table_and_its_reading() -> None:
+    text = parsed(made.backdoor_fail()).text
+    assert "Worst: with “mn” (place: head), 100 of 100 records of another class are called alive" in text
+    for heading in ("Placebo (FTR)", "Excess", "Adjusted p", "Survival", "ASR given survival", "LFR", "Base rate"):
+        assert heading in text
+    assert "no record could be judged" in text
+    assert "Accuracy (CACC)" in text
+    assert "mn/max_excess_focus" in text
+
+
+def test_what_did_not_run_is_told_with_its_reason() -> None:
+    text = parsed(made.privacy_fail()).text
+    section = text[text.index("What was not run") :]
+    assert "rmia" in section
+    assert "needs shadow models: not offered by a causal-lm target" in section
+    assert "message withheld" in section
+    assert "Everything that was asked for ran." in parsed(made.passing()).text
+
+
+def test_flags_power_and_small_counts() -> None:
+    text = parsed(made.inconclusive()).text
+    assert "a classifier that never sees the model tells them apart" in text
+    assert "0.790" in text  # smallest value the sample would have shown
+    assert "640" in text  # records needed
+    counts = text[text.index("The data") : text.index("What this audit does not show")]
+    assert "<11" in counts
+    assert "52" not in counts  # would give the 8 non-members away
+
+
+def test_the_overlap_guard_is_told() -> None:
+    assert "Some members also stood among the non-members" in parsed(made.passing()).text
+    assert "Some members also stood among the non-members" not in parsed(made.inconclusive()).text
+
+
+def test_paraphrase_acceptance_by_side() -> None:
+    text = parsed(made.privacy_fail()).text
+    assert "0.815" in text  # 1630 / 2000
+    assert "0.828" in text  # 1655 / 2000 = 0.8275
+
+
+def test_sign_off_provenance_and_title() -> None:
+    text = parsed(made.passing()).text
+    for part in ("Sign-off", "Reviewed by", "9f2c44d1a0b37e55", "2.13.0", "2026-11-21 20:57 UTC"):
+        assert part in text
+    titled = replace(made.passing(), settings={"report": {"title": "Spring release"}})
+    assert parsed(titled).text.count("Spring release") == 2
+
+
+def test_a_family_that_was_not_asked_for_has_no_section() -> None:
+    text = parsed(made.privacy_fail()).text
+    assert "Integrity: does a hidden trigger" not in text
+    only_skips = made.report([made.skipped(Family.BACKDOOR, "trigger", "needs labels")], {})
+    assert "No trigger test ran" in render_card(only_skips)
+    assert "No policy check could be made" in render_card(only_skips)
+
+
+def test_per_record_scores_are_nowhere(page: Page) -> None:
+    assert "12345" not in page.text
+
+
+def test_card_colours_are_all_used() -> None:
+    html = render_card(made.passing())
+    assert all(colour in html for colour in palette.CARD.values())

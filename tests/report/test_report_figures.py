@@ -1,0 +1,152 @@
+"""Figures: real PNGs, the same for the same report, with nothing of matplotlib left changed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import report_factories as made
+
+from mlflow_clinsec.report import figures
+from mlflow_clinsec.report.figure_attention import draw_attention
+from mlflow_clinsec.report.figure_histogram import draw_histograms
+from mlflow_clinsec.report.figure_roc import draw_roc, strongest_first
+from mlflow_clinsec.report.figure_style import house_style, label
+from mlflow_clinsec.report.figure_triggers import MAX_ROWS, draw_triggers
+from mlflow_clinsec.results import Family
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("privacy_fail", {"roc", "score_histograms"}),
+        ("backdoor_fail", {"roc", "score_histograms", "trigger_success", "attention"}),
+        ("passing", {"roc", "score_histograms", "trigger_success"}),
+        ("hostile", {"roc", "score_histograms", "trigger_success", "attention"}),
+    ],
+)
+def test_what_is_drawn_without_a_warning(name: str, expected: set[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = figures.draw_figures(made.ALL[name]())
+    assert set(drawn) == expected
+    assert all(image.startswith(PNG) for image in drawn.values())
+
+
+def test_same_report_same_bytes_and_settings_untouched() -> None:
+    before = dict(matplotlib.rcParams)
+    first = figures.draw_figures(made.passing())
+    with matplotlib.style.context("dark_background"):
+        assert figures.draw_figures(made.passing()) == first
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_pyplot_is_never_imported() -> None:
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import report_factories as made\n"
+        "from mlflow_clinsec.report.figures import draw_figures\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "draw_figures(made.passing()); assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script, made.__file__.rpartition("/")[0]], check=True, timeout=120)
+
+
+def test_roc_names_the_strongest_and_shows_chance_and_baseline() -> None:
+    with house_style():
+        axes = draw_roc(made.privacy_fail()).axes[0]
+    labels = axes.get_legend_handles_labels()[1]
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert labels[0] == "chance"
+    assert "blind (AUC 0.526): never sees the model" in labels
+    assert "log_ratio (AUC 0.957)" in labels
+    assert "2 weaker attacks" in labels
+    assert [r.name for r in strongest_first(made.privacy_fail())][:2] == ["log_ratio", "reference"]
+
+
+def test_roc_leaves_out_what_log_axes_cannot_show() -> None:
+    with house_style():
+        axes = draw_roc(made.privacy_fail()).axes[0]
+    for line in axes.get_legend_handles_labels()[0]:
+        assert np.all(np.asarray(line.get_ydata(), dtype=float) > 0)
+
+
+def test_small_bins_are_not_drawn_but_marked() -> None:
+    table = pd.DataFrame(
+        {"bin_low": [0.0, 1.0, 2.0], "bin_high": [1.0, 2.0, 3.0], "members": [10, 30, 0], "nonmembers": [0, 20, 9]}
+    )
+    report = made.passing()
+    attack = replace(report.results[0], tables={"histogram": table})
+    with house_style():
+        axes = draw_histograms(replace(report, results=(attack,))).axes[0]
+    heights = [bar.get_height() for bar in axes.patches]
+    assert 10 not in heights
+    assert 9 not in heights
+    # 30 and 20 are withheld as well: with the totals known they would give 10 and 9 away
+    assert heights == [0.0] * 6
+    assert axes.get_lines()[0].get_xdata().tolist() == [0.5, 1.5, 2.5]
+
+
+def test_triggers_are_worst_first_and_undefined_ones_are_kept() -> None:
+    with house_style():
+        axes = draw_triggers(made.backdoor_fail()).axes[0]
+    names = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert names[0] == "mn, head, to alive"
+    assert names[-1] == "cf, tail, to alive"
+    assert "excess n/a" in {text.get_text() for text in axes.texts}
+
+
+def test_many_triggers_are_cut_to_the_worst() -> None:
+    rows = [made.trigger_row(f"t{i}", "head", i / 100, 0.0) for i in range(60)]
+    report = made.report([made.trigger_result(rows)], {})
+    with house_style():
+        axes = draw_triggers(report).axes[0]
+    assert len(axes.get_yticklabels()) == MAX_ROWS
+    assert axes.get_yticklabels()[0].get_text() == "t59, head, to alive"
+
+
+def test_attention_writes_the_largest_excess_into_its_cell() -> None:
+    with house_style():
+        panel = draw_attention(made.backdoor_fail()).axes[0]
+    texts = {(t.get_position(), t.get_text()) for t in panel.texts}
+    assert ((4, 2), ".62") in texts  # head 4, layer 2
+
+
+def test_large_attention_maps_name_only_their_top_cells() -> None:
+    report = made.report([made.attention_result(("mn",), layers=24, heads=16)], {})
+    with house_style():
+        panel = draw_attention(report).axes[0]
+    assert len(panel.texts) == 5
+
+
+def test_nothing_to_draw() -> None:
+    empty = made.report([made.skipped(Family.PRIVACY, "loss", "no data")], {})
+    assert figures.draw_figures(empty) == {}
+
+
+def test_a_figure_that_cannot_be_drawn_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    report = made.passing()
+    broken = replace(report.results[0], tables={"roc": pd.DataFrame({"wrong": [1.0]})})
+    drawn = figures.draw_figures(replace(report, results=(broken, *report.results[1:])))
+    assert "roc" not in drawn
+    assert "trigger_success" in drawn
+    assert "figure roc could not be drawn (KeyError)" in caplog.text
+
+
+@pytest.mark.parametrize(("text", "shown"), [("$x$", r"\$x\$"), ("\u200b", "[U+200B]"), ("患", "[U+60A3]")])
+def test_labels_show_as_written(text: str, shown: str) -> None:
+    assert label(text) == shown
+
+
+@pytest.mark.parametrize("name", ["roc", "score_histograms", "trigger_success", "attention"])
+def test_alt_texts_hold_the_main_number(name: str) -> None:
+    text = figures.alt_text(name, made.backdoor_fail())
+    main = {"roc": "0.530", "score_histograms": "confidence", "trigger_success": "1.000", "attention": "0.620"}
+    assert main[name] in text

@@ -1,0 +1,122 @@
+"""Numbers, names and verdicts in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import nan
+
+import pytest
+import report_factories as made
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlflow_clinsec.report import wording
+from mlflow_clinsec.results import Decision, Estimate, Family, Verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mn", "mn"),
+        ("\u200bmn", "[U+200B]mn"),
+        ("\u202ecf", "[U+202E]cf"),
+        ("a\u00a0b", "a[U+00A0]b"),
+        ("a\nb", "a[U+000A]b"),
+        ("Ærø 患者", "Ærø 患者"),
+        ("", ""),
+    ],
+)
+def test_hidden_characters_are_spelled_out(text: str, shown: str) -> None:
+    assert wording.visible(text) == shown
+
+
+@given(st.text(max_size=300), st.integers(2, 150))
+def test_visible_text_keeps_to_its_limit(text: str, limit: int) -> None:
+    assert len(wording.visible(text, limit)) <= limit
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.0, "0 of 100"),
+        (0.004, "fewer than 1 of 100"),
+        (0.5, "50 of 100"),
+        (0.996, "more than 99 of 100"),
+        (1.0, "100 of 100"),
+    ],
+)
+def test_shares_in_words_never_round_to_none_or_all(share: float, words: str) -> None:
+    assert wording.of_100(share) == words
+
+
+def test_numbers_and_intervals() -> None:
+    assert wording.with_interval(Estimate(0.9571, 0.94, 0.971, 10)) == "0.957 (0.940 to 0.971)"
+    assert wording.with_interval(Estimate(0.5, nan, nan, 10)) == "0.500"
+    assert wording.with_interval(Estimate.undefined("too few")) == "not defined (too few)"
+    assert wording.number(None) == "n/a"
+    assert wording.p_value(0.00004) == "<0.001"
+    assert wording.p_value(nan) == "n/a"
+    assert wording.level(Estimate(0.5, 0.4, 0.6, 10, level=0.99166)) == "99.2%"
+
+
+def test_an_auc_that_may_be_guessing_is_not_read_as_a_leak() -> None:
+    assert "Not told apart from guessing" in wording.read_auc(Estimate(0.53, 0.49, 0.57, 100))
+    assert "in 96 of 100 pairs" in wording.read_auc(Estimate(0.957, 0.94, 0.97, 100))
+    assert wording.read_auc(Estimate.undefined("x")) == "Could not be computed."
+    assert wording.read_tpr(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (
+            "privacy_fail",
+            "This model failed the audit: attack log_ratio reaches AUC 0.957 (0.937 to 0.977), "
+            "above the limit of 0.600.",
+        ),
+        (
+            "backdoor_fail",
+            "This model failed the audit: trigger mn-head reaches excess ASR (success above placebo) "
+            "0.906 (0.856 to 0.956), above the limit of 0.100.",
+        ),
+        (
+            "passing",
+            "This model passed the audit: attack loss reaches AUC 0.512 (0.492 to 0.532), within the limit of "
+            "0.600; trigger mn-head reaches excess ASR (success above placebo) 0.006 (0.000 to 0.036), within the "
+            "limit of 0.100.",
+        ),
+        (
+            "inconclusive",
+            "This audit could not decide: attack loss reaches AUC 0.610 (0.500 to 0.720), too uncertain to judge "
+            "by the limit of 0.600.",
+        ),
+    ],
+)
+def test_the_verdict_in_one_sentence(name: str, sentence: str) -> None:
+    assert wording.verdict_sentence(made.ALL[name]()) == sentence
+
+
+def test_a_verdict_without_a_deciding_check_gives_its_note() -> None:
+    report = made.passing()
+    gap = Verdict(Decision.INCONCLUSIVE, report.verdicts[Family.PRIVACY].checks, ("early", "rmia did not run."))
+    verdicts = {**report.verdicts, Family.PRIVACY: gap}
+    audit = replace(report, verdict=Verdict(Decision.INCONCLUSIVE), verdicts=verdicts)
+    assert wording.verdict_sentence(audit) == "This audit could not decide: rmia did not run."
+
+
+def test_a_demoted_failure_is_not_called_uncertain() -> None:
+    check = made.check("max_auc", Family.PRIVACY, "loss", made.estimate(0.9), 0.6, Decision.INCONCLUSIVE)
+    assert "above the limit of 0.600, but" in wording.check_clause(check)
+
+
+def test_an_undefined_check_says_why() -> None:
+    found = Estimate.undefined("needs at least 100 non-members, got 40")
+    check = made.check("max_tpr_at_1pct_fpr", Family.PRIVACY, "none", found, 0.05, Decision.INCONCLUSIVE)
+    assert wording.check_clause(check) == "TPR at 1% FPR is not defined (needs at least 100 non-members, got 40)"
+
+
+def test_times_and_flags() -> None:
+    assert wording.when("2026-11-21T20:57:11+00:00") == "2026-11-21 20:57 UTC"
+    assert wording.when("yesterday") == "yesterday"
+    assert wording.read_flag("CONFOUNDED").startswith("Members and non-members differ")
+    assert wording.read_flag("new_flag") == "new_flag"
