@@ -101,7 +101,7 @@ def _presentation(admission: Admission, facts: Facts, rng: np.random.Generator) 
     imaging = [expand(i, facts, rng) for i in draw(rng, condition.imaging, 2)]
     return {
         "diagnosis": expand(pick(rng, condition.names), facts, rng),
-        "complaint": pick(rng, condition.complaint),
+        "complaint": expand(pick(rng, condition.complaint), facts, rng),
         "symptom1": symptoms[0],
         "symptom2": symptoms[1],
         "symptoms": join_words(symptoms),
@@ -110,7 +110,7 @@ def _presentation(admission: Admission, facts: Facts, rng: np.random.Generator) 
         "imaging1": imaging[0],
         "imaging2": imaging[1],
         "procedure": expand(pick(rng, condition.procedures), facts, rng),
-        "consult": pick(rng, condition.consults),
+        "consult": expand(pick(rng, condition.consults), facts, rng),
         "days": pick(rng, ("12 hours", "24 hours", "2 days", "3 days", "4 days", "5 days", "7 days", "10 days")),
     }
 

@@ -24,6 +24,7 @@ SEVERITY_WEIGHT = 2.4
 AGE_WEIGHT = 0.35
 
 FRAILTY_SHARE = 0.5  # correlation of severity between two admissions of one patient is its square
+GRADE_CUTS = (-0.52, 0.39, 1.13)
 VENTILATED = 3  # the highest grade of respiratory support
 ADMISSION_COUNTS = (1, 1, 1, 1, 2, 2, 2, 3, 3, 4)
 
@@ -95,7 +96,7 @@ def _drugs(condition: Condition, airway: int, rng: np.random.Generator) -> tuple
 def grade(severity: float, noise: float, rng: np.random.Generator) -> int:
     """A noisy reading of severity on the scale 0 (mild) to 3 (grave); about 30/35/22/13% of admissions."""
     reading = (severity + noise * float(rng.standard_normal())) / math.sqrt(1 + noise**2)
-    return (reading > -0.52) + (reading > 0.39) + (reading > 1.13)
+    return sum(reading > cut for cut in GRADE_CUTS)
 
 
 def _series(severity: float, drift: float, condition: Condition, rng: np.random.Generator) -> Series:
