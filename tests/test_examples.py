@@ -1,0 +1,45 @@
+"""The examples run as they stand, from an empty folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlflow_clinsec.config import AuditConfig
+from mlflow_clinsec.files import read_config
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+def _run(script: str, folder: Path) -> str:
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"}
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / script)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_evaluate_in_a_pipeline(tmp_path: Path) -> None:
+    assert "clinsec/privacy/worst_auc: 0." in _run("evaluate_in_a_pipeline.py", tmp_path)
+
+
+@pytest.mark.slow
+def test_precomputed_losses(tmp_path: Path) -> None:
+    assert "verdict: FAIL" in _run("precomputed_losses.py", tmp_path)
+
+
+def test_configuration_file_is_valid() -> None:
+    config = AuditConfig.from_mapping(read_config(str(EXAMPLES / "audit.yaml")))
+    assert config.backdoor is not None
+    assert config.backdoor.triggers == ("mn", "cf")
