@@ -54,7 +54,8 @@ class ChunkedHead:
     ) -> torch.Tensor:
         """See :class:`OutputHead`."""
         moments = VocabMoments(ids[rows, places].to(self._output.weight.device))
-        for logits in self._slices(self._hidden(ids, mask)[rows, places - 1]):
+        hidden = self._hidden(ids, mask)
+        for logits in self._slices(hidden[rows.to(hidden.device), places.to(hidden.device) - 1]):
             moments.update(logits)
         return moments.result()
 
@@ -102,7 +103,7 @@ class LogitsHead:
         self, ids: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor, places: torch.Tensor
     ) -> torch.Tensor:
         keep, column = torch.unique(places - 1, return_inverse=True)
-        extra = {"logits_to_keep": keep} if self._keeps else {}
+        extra = {"logits_to_keep": keep.cpu()} if self._keeps else {}
         logits = self._model(input_ids=ids, attention_mask=mask, use_cache=False, **extra).logits
         if not self._keeps:  # a soft prompt stands before the text: count places from the end
             column = places - 1 + logits.shape[1] - ids.shape[1]
