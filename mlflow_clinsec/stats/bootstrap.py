@@ -6,7 +6,6 @@ notes treats ten notes of one patient as ten patients, and its 95% intervals cov
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -25,45 +24,21 @@ from mlflow_clinsec.stats.arrays import (
     same_length,
     sum_by,
 )
+from mlflow_clinsec.stats.clusters import ClusteredShare, rank_design_effect
+from mlflow_clinsec.stats.draws import Absent, Readable, ResampledMean, ResampledRate
 from mlflow_clinsec.stats.folds import group_folds
-from mlflow_clinsec.stats.roc import auc, best_threshold, enough_nonmembers, tpr_at_fpr
-from mlflow_clinsec.stats.shares import effective_interval
+from mlflow_clinsec.stats.roc import (
+    above_threshold_at_fpr,
+    auc,
+    cross_fitted_calls,
+    enough_nonmembers,
+    too_few_nonmembers,
+)
 from mlflow_clinsec.stats.tests import member_of_groups
-from mlflow_clinsec.stats.weighted import weighted_ranking
+from mlflow_clinsec.stats.weighted import Rate, weighted_ranking, weighted_share
 
 FPRS: Mapping[str, float] = {"tpr_at_1pct_fpr": 0.01, "tpr_at_0_1pct_fpr": 0.001}
 METRICS = ("auc", *FPRS, "balanced_accuracy")
-
-
-@dataclass(frozen=True)
-class Draws:
-    """One metric's value and its bootstrap draws; the level is chosen when an interval is read.
-
-    Attributes:
-        value: point estimate on all records; NaN when undefined.
-        draws: shape (n_boot,); NaN for draws without a class.
-        clusters: patients that back the value: of the smaller class, or of the members for a TPR.
-        n: patients of both classes.
-        reason: why the value is undefined; else "".
-    """
-
-    value: float
-    draws: FloatArray = field(repr=False)
-    clusters: int
-    n: int
-    reason: str = ""
-
-    def at(self, level: float) -> Estimate:
-        """The estimate with its interval at ``level``."""
-        in_unit_interval(level, "level")
-        if self.reason:
-            return Estimate.undefined(self.reason, self.n)
-        variance = float(np.nanvar(self.draws)) * self.clusters / max(self.clusters - 1, 1)
-        degenerate = not 0 < self.value < 1 or not variance > 0
-        effective_n = self.clusters if degenerate else self.value * (1 - self.value) / variance
-        degrees = math.inf if degenerate else self.clusters - 1
-        low, high = effective_interval(self.value, effective_n, degrees, level)
-        return Estimate(self.value, low, high, self.n, level, "cluster bootstrap, wilson")
 
 
 @dataclass(frozen=True)
@@ -71,7 +46,8 @@ class RankingEstimates:
     """How well one score tells members from non-members.
 
     Attributes:
-        auc, tpr_at_1pct_fpr, tpr_at_0_1pct_fpr, balanced_accuracy: the estimates at the level asked for.
+        auc, tpr_at_1pct_fpr, tpr_at_0_1pct_fpr, balanced_accuracy: the estimates at the level asked for;
+            ``Estimate.n`` is the number of patients judged.
         n_members, n_nonmembers: judged records.
         n_dropped: records left out because their score was NaN.
         metrics: metric name -> value and draws, for intervals at another level.
@@ -84,7 +60,7 @@ class RankingEstimates:
     n_members: int
     n_nonmembers: int
     n_dropped: int
-    metrics: Mapping[str, Draws] = field(repr=False)
+    metrics: Mapping[str, Readable] = field(repr=False)
 
     def at_level(self, metric: str, level: float) -> Estimate:
         """One metric's estimate at another confidence level, such as 1 - 0.05 / (number of attacks)."""
@@ -93,54 +69,6 @@ class RankingEstimates:
     def as_mapping(self) -> dict[str, Estimate]:
         """Metric name -> estimate, in the order of ``METRICS``."""
         return {name: getattr(self, name) for name in METRICS}
-
-
-def cluster_weights(
-    group: ArrayLike, rng: np.random.Generator, n_boot: int, strata: ArrayLike | None = None
-) -> IntArray:
-    """How often each bootstrap draw holds each cluster.
-
-    Args:
-        group: shape (n,), cluster of each record.
-        strata: shape (n,), resampled separately; constant within a cluster (its first record decides).
-
-    Returns:
-        Shape (n_boot, clusters); columns in sorted order of the group codes. Within each stratum a row sums
-        to the number of the stratum's clusters.
-    """
-    index, k = cluster_index(group)
-    stratum_of_record = np.zeros(index.size) if strata is None else np.asarray(strata)
-    same_length(group=index, strata=stratum_of_record)
-    first_record = np.unique(index, return_index=True)[1]
-    stratum = stratum_of_record[first_record]
-    weights = np.empty((n_boot, k), dtype=np.int64)
-    for value in np.unique(stratum):
-        columns = np.flatnonzero(stratum == value)
-        even = np.full(columns.size, 1 / columns.size)
-        weights[:, columns] = rng.multinomial(columns.size, even, size=n_boot)
-    return weights
-
-
-def group_means(
-    scores: ArrayLike, member: ArrayLike, group: ArrayLike
-) -> tuple[FloatArray, BoolArray, IntArray]:
-    """One record per patient: the mean of the patient's scores that are not NaN, for judging patients.
-
-    Returns:
-        Scores (NaN for a patient without any), membership and group codes, shape (k,) each, in sorted
-        order of the codes.
-
-    Raises:
-        DataError: shapes differ, or a patient holds members and non-members.
-    """
-    values, flags = as_scores(scores, allow_nan=True), as_flags(member)
-    codes = np.asarray(group)
-    same_length(scores=values, member=flags, group=codes)
-    index, k = cluster_index(codes)
-    known = ~np.isnan(values)
-    sums, counts = sum_by(index[known], values[known], k), sum_by(index, known, k)
-    with np.errstate(invalid="ignore"):
-        return sums / counts, member_of_groups(flags, index, k), np.unique(codes)
 
 
 def ranking_bootstrap(
@@ -171,100 +99,148 @@ def ranking_bootstrap(
     flags, (cluster, k) = as_flags(member), cluster_index(group)
     scores = {name: as_scores(values, name, allow_nan=True) for name, values in scores_by_name.items()}
     same_length(member=flags, group=cluster, **scores)
-    stratum = _membership_of_groups(flags, cluster, k)[cluster]
+    stratum = _kind_of_groups(flags, cluster, k)[cluster]
     weights = cluster_weights(cluster, rng, n_boot, stratum).T.copy()
     fold = group_folds(cluster, 2, rng, flags) if k >= 2 else np.zeros(flags.size, dtype=np.int64)
-    judge = _Judge(flags, cluster, fold, weights, level)
-    return {name: judge.estimates(values) for name, values in scores.items()}
+    return {name: _judge(_Records(s, flags, cluster, fold), weights, level) for name, s in scores.items()}
 
 
-def _membership_of_groups(flags: BoolArray, cluster: IntArray, k: int) -> IntArray:
+def cluster_weights(
+    group: ArrayLike, rng: np.random.Generator, n_boot: int, strata: ArrayLike | None = None
+) -> IntArray:
+    """How often each bootstrap draw holds each cluster.
+
+    Args:
+        group: shape (n,), cluster of each record.
+        strata: shape (n,), resampled separately; constant within a cluster (its first record decides).
+
+    Returns:
+        Shape (n_boot, clusters); columns in sorted order of the group codes. Within each stratum a row sums
+        to the number of the stratum's clusters.
+
+    Raises:
+        DataError: shapes differ.
+    """
+    index, k = cluster_index(group)
+    stratum_of_record = np.zeros(index.size) if strata is None else np.asarray(strata)
+    same_length(group=index, strata=stratum_of_record)
+    stratum = stratum_of_record[np.unique(index, return_index=True)[1]]
+    weights = np.empty((n_boot, k), dtype=np.int64)
+    for value in np.unique(stratum):
+        columns = np.flatnonzero(stratum == value)
+        even = np.full(columns.size, 1 / columns.size)
+        weights[:, columns] = rng.multinomial(columns.size, even, size=n_boot)
+    return weights
+
+
+def group_means(scores: ArrayLike, member: ArrayLike, group: ArrayLike) -> tuple[FloatArray, BoolArray, IntArray]:
+    """One record per patient: the mean of the patient's scores that are not NaN, for judging patients.
+
+    Returns:
+        Scores (NaN for a patient without any), membership and group codes, shape (k,) each, in sorted
+        order of the codes.
+
+    Raises:
+        DataError: shapes differ, or a patient holds members and non-members.
+    """
+    values, flags = as_scores(scores, allow_nan=True), as_flags(member)
+    codes = np.asarray(group)
+    same_length(scores=values, member=flags, group=codes)
+    index, k = cluster_index(codes)
+    known = ~np.isnan(values)
+    sums, counts = sum_by(index[known], values[known], k), sum_by(index, known, k)
+    with np.errstate(invalid="ignore"):
+        return sums / counts, member_of_groups(flags, index, k), np.unique(codes)
+
+
+def _kind_of_groups(flags: BoolArray, cluster: IntArray, k: int) -> IntArray:
     # 1 non-members only, 2 members only, 3 both: a patient of both kinds is still drawn as one.
     members, others = sum_by(cluster, flags, k), sum_by(cluster, ~flags, k)
     return (1 * (others > 0) + 2 * (members > 0)).astype(np.int64)
 
 
 @dataclass(frozen=True)
-class _Judge:
-    """What all scores of one bootstrap share."""
+class _Records:
+    """One score of n records, and what all scores share."""
 
+    scores: FloatArray
     member: BoolArray
     cluster: IntArray
     fold: IntArray
-    weights: IntArray
-    level: float
 
-    def estimates(self, scores: FloatArray) -> RankingEstimates:
-        keep = ~np.isnan(scores)
-        member = self.member[keep]
-        metrics = self._metrics(scores[keep], member, self.cluster[keep], self.fold[keep])
-        return RankingEstimates(
-            **{name: metrics[name].at(self.level) for name in METRICS},
-            n_members=int(member.sum()),
-            n_nonmembers=int((~member).sum()),
-            n_dropped=int((~keep).sum()),
-            metrics=metrics,
-        )
+    def scored(self) -> _Records:
+        keep = ~np.isnan(self.scores)
+        return _Records(self.scores[keep], self.member[keep], self.cluster[keep], self.fold[keep])
 
-    def _metrics(
-        self, scores: FloatArray, member: BoolArray, cluster: IntArray, fold: IntArray
-    ) -> dict[str, Draws]:
-        n = np.unique(cluster).size
-        if not 0 < member.sum() < member.size:
-            absent = Draws(math.nan, np.empty(0), 0, n, "needs both members and non-members with a score")
-            return dict.fromkeys(METRICS, absent)
-        of_members, of_others = np.unique(cluster[member]).size, np.unique(cluster[~member]).size
-        smaller = min(of_members, of_others)
-        fprs = tuple(FPRS.values())
-        aucs, tprs = weighted_ranking(scores, member, cluster, self.weights, fprs)
-        metrics = {"auc": Draws(auc(scores, member), aucs, smaller, n)}
-        for (name, fpr), draws in zip(FPRS.items(), tprs, strict=True):
-            n_others = int((~member).sum())
-            reason = "" if enough_nonmembers(n_others, fpr) else too_few_nonmembers(n_others, fpr)
-            metrics[name] = Draws(tpr_at_fpr(scores, member, fpr), draws, of_members, n, reason)
-        metrics["balanced_accuracy"] = self._accuracy(scores, member, cluster, fold, smaller, n)
-        return metrics
+    @property
+    def n_nonmembers(self) -> int:
+        return int((~self.member).sum())
 
-    def _accuracy(
-        self, scores: FloatArray, member: BoolArray, cluster: IntArray, fold: IntArray, smaller: int, n: int
-    ) -> Draws:
-        called = cross_fitted_calls(scores, member, fold)
-        if called is None:
-            reason = "needs members and non-members of at least two patients each to choose a threshold"
-            return Draws(math.nan, np.empty(0), 0, n, reason)
-        right = called == member
-        draws = (
-            _weighted_share(right, member, cluster, self.weights)
-            + _weighted_share(right, ~member, cluster, self.weights)
-        ) / 2
-        return Draws(float((right[member].mean() + right[~member].mean()) / 2), draws, smaller, n)
+    def patients(self, among: BoolArray | None = None) -> int:
+        return np.unique(self.cluster if among is None else self.cluster[among]).size
+
+    @property
+    def patients_of_smaller_class(self) -> int:
+        return min(self.patients(self.member), self.patients(~self.member))
 
 
-def cross_fitted_calls(scores: FloatArray, member: BoolArray, fold: IntArray) -> BoolArray | None:
-    """Call each record member or not by the threshold that was best on the other fold's patients.
-
-    Returns:
-        Shape (n,); None when a fold lacks a class.
-    """
-    called = np.zeros(scores.size, dtype=np.bool_)
-    for here in (0, 1):
-        judged = fold == here
-        threshold = best_threshold(scores[~judged], member[~judged])
-        if math.isnan(threshold) or not judged.any():
-            return None
-        called[judged] = scores[judged] >= threshold
-    return called
+def _judge(records: _Records, weights: IntArray, level: float) -> RankingEstimates:
+    judged = records.scored()
+    metrics = _metrics(judged, weights)
+    return RankingEstimates(
+        **{name: metrics[name].at(level) for name in METRICS},
+        n_members=int(judged.member.sum()),
+        n_nonmembers=judged.n_nonmembers,
+        n_dropped=records.scores.size - judged.scores.size,
+        metrics=metrics,
+    )
 
 
-def too_few_nonmembers(n_nonmembers: int, fpr: float) -> str:
-    """The reason why a TPR at this rate is undefined."""
-    needed = math.ceil(1 / fpr)
-    return f"a false-positive rate of {fpr:g} needs at least {needed} non-members, got {n_nonmembers}"
+def _metrics(records: _Records, weights: IntArray) -> dict[str, Readable]:
+    n = records.patients()
+    if not 0 < records.member.sum() < records.member.size:
+        return dict.fromkeys(METRICS, Absent("needs both members and non-members with a score", n))
+    rates = _rates(records)
+    aucs, tprs = weighted_ranking(records.scores, records.member, records.cluster, weights, rates)
+    value = auc(records.scores, records.member)
+    return {
+        "auc": ResampledMean(value, aucs, records.patients_of_smaller_class, n),
+        "balanced_accuracy": _balanced_accuracy(records, weights),
+        **{name: _tpr(records, fpr, dict(zip(rates, tprs, strict=True))) for name, fpr in FPRS.items()},
+    }
 
 
-def _weighted_share(hits: BoolArray, among: BoolArray, cluster: IntArray, weights: IntArray) -> FloatArray:
-    k = weights.shape[0]
-    total = np.bincount(cluster[among], minlength=k) @ weights
-    hit = np.bincount(cluster[among & hits], minlength=k) @ weights
-    with np.errstate(invalid="ignore"):
-        return hit / total
+def _rates(records: _Records) -> list[Rate]:
+    # Two of each rate that the non-members can show: as it is, and with room for further false positives.
+    spare = _spare_false_positives(records)
+    shown = [fpr for fpr in FPRS.values() if enough_nonmembers(records.n_nonmembers, fpr)]
+    return [Rate(fpr, room) for fpr in shown for room in (0.0, spare)]
+
+
+def _spare_false_positives(records: _Records) -> float:
+    # Chosen by simulation (docs/statistics.md): one record, and half a patient's worth of notes.
+    others = ~records.member
+    index, k = cluster_index(records.cluster[others])
+    return 1 + rank_design_effect(records.scores[others], index, k) / 2
+
+
+def _tpr(records: _Records, fpr: float, draws: Mapping[Rate, FloatArray]) -> Readable:
+    n = records.patients()
+    if not enough_nonmembers(records.n_nonmembers, fpr):
+        return Absent(too_few_nonmembers(records.n_nonmembers, fpr), n)
+    passed = above_threshold_at_fpr(records.scores, records.member, fpr)[records.member]
+    index, k = cluster_index(records.cluster[records.member])
+    share = ClusteredShare.of(passed.astype(np.float64), index, k)
+    plain, cautious = (tpr for rate, tpr in draws.items() if rate.fpr == fpr)
+    return ResampledRate(share.value, plain, cautious, share, n)
+
+
+def _balanced_accuracy(records: _Records, weights: IntArray) -> Readable:
+    n, member = records.patients(), records.member
+    called = cross_fitted_calls(records.scores, member, records.fold)
+    if called is None:
+        return Absent("needs members and non-members of at least two patients each to choose a threshold", n)
+    right = called == member
+    shares = [weighted_share(right, among, records.cluster, weights) for among in (member, ~member)]
+    value = float(right[member].mean() + right[~member].mean()) / 2
+    return ResampledMean(value, (shares[0] + shares[1]) / 2, records.patients_of_smaller_class, n)

@@ -9,9 +9,7 @@ from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.stats.arrays import IntArray, cluster_index, same_length
 
 
-def group_folds(
-    group: ArrayLike, n_folds: int, rng: np.random.Generator, strata: ArrayLike | None = None
-) -> IntArray:
+def group_folds(group: ArrayLike, n_folds: int, rng: np.random.Generator, strata: ArrayLike | None = None) -> IntArray:
     """Fold number of each record; all records of a group share one fold.
 
     Groups are dealt largest first, equal sizes in random order, each to the fold that so far holds the fewest

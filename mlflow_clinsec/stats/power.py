@@ -40,9 +40,7 @@ def smallest_detectable_auc(
     """
     _check(n_members, threshold, level, power)
     _check(n_nonmembers, threshold, level, power)
-    return _smallest(
-        lambda value: hanley_mcneil_se(value, n_members, n_nonmembers), threshold, 1, level, power
-    )
+    return _smallest(lambda value: hanley_mcneil_se(value, n_members, n_nonmembers), threshold, 1, level, power)
 
 
 def smallest_detectable_tpr(
@@ -95,9 +93,7 @@ def records_needed_auc(auc: float, threshold: float, level: float = 0.95, power:
     return _needed(lambda value, n: hanley_mcneil_se(value, n, n), auc, threshold, level, power)
 
 
-def records_needed_share(
-    value: float, threshold: float, level: float = 0.95, power: float = 0.8
-) -> int | None:
+def records_needed_share(value: float, threshold: float, level: float = 0.95, power: float = 0.8) -> int | None:
     """Records for an interval that excludes ``threshold`` if ``value`` is the true share. None as above."""
     _check(1, threshold, level, power)
     return _needed(_share_se, value, threshold, level, power)

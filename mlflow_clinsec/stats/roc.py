@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from mlflow_clinsec.stats.arrays import (
     BoolArray,
     FloatArray,
+    IntArray,
     as_flags,
     as_scores,
     in_unit_interval,
@@ -88,13 +89,31 @@ def tpr_at_fpr(scores: ArrayLike, member: ArrayLike, fpr: float) -> float:
     >>> tpr_at_fpr([9, 8, 7, 6, 5, 4], [1, 0, 1, 1, 0, 0], 0.34)
     1.0
     """
-    in_unit_interval(fpr, "fpr")
-    flags = as_flags(member)
-    n_others = int((~flags).sum())
-    false_rate, true_rate = roc_curve(scores, flags)
-    if not enough_nonmembers(n_others, fpr) or n_others == flags.size:
+    values, flags = _checked(scores, member)
+    above = above_threshold_at_fpr(values, flags, fpr)
+    if not enough_nonmembers(int((~flags).sum()), fpr) or not flags.any():
         return math.nan
-    return float(true_rate[false_rate <= fpr + RATE_SLACK].max())
+    return float(above[flags].mean())
+
+
+def above_threshold_at_fpr(scores: FloatArray, member: BoolArray, fpr: float) -> BoolArray:
+    """The records above the lowest threshold whose false-positive rate is at most ``fpr``, shape (n,).
+
+    Args:
+        scores: shape (n,), no NaN.
+        member: shape (n,).
+        fpr: in (0, 1).
+
+    Raises:
+        DataError: ``fpr`` is not in (0, 1).
+    """
+    in_unit_interval(fpr, "fpr")
+    others = np.sort(scores[~member])[::-1]
+    if others.size == 0:
+        return np.ones(scores.size, dtype=np.bool_)
+    # The first non-member too many, and all that tie with it, must stay below.
+    allowed = math.floor((fpr + RATE_SLACK) * others.size)
+    return scores > others[allowed]
 
 
 def enough_nonmembers(n_nonmembers: float, fpr: float) -> bool:
@@ -102,9 +121,13 @@ def enough_nonmembers(n_nonmembers: float, fpr: float) -> bool:
     return n_nonmembers * fpr >= 1 - RATE_SLACK
 
 
-def binned_roc(
-    scores: ArrayLike, member: ArrayLike, grid: FloatArray = DISPLAY_GRID
-) -> tuple[FloatArray, FloatArray]:
+def too_few_nonmembers(n_nonmembers: int, fpr: float) -> str:
+    """The reason why a TPR at this rate is undefined."""
+    needed = math.ceil(1 / fpr - RATE_SLACK)
+    return f"a false-positive rate of {fpr:g} needs at least {needed} non-members, got {n_nonmembers}"
+
+
+def binned_roc(scores: ArrayLike, member: ArrayLike, grid: FloatArray = DISPLAY_GRID) -> tuple[FloatArray, FloatArray]:
     """The ROC read off at fixed false-positive rates, for display.
 
     A staircase shows at which rank each record sits; a fixed grid does not.
@@ -158,6 +181,26 @@ def balanced_accuracy(scores: ArrayLike, member: ArrayLike, threshold: float) ->
         return math.nan
     called = values >= threshold
     return float((called[flags].mean() + (~called[~flags]).mean()) / 2)
+
+
+def cross_fitted_calls(scores: FloatArray, member: BoolArray, fold: IntArray) -> BoolArray | None:
+    """Call each record member or not by the threshold that was best on the records of the other folds.
+
+    Args:
+        scores, member, fold: shape (n,); folds must not split a patient.
+
+    Returns:
+        Shape (n,); None when the records outside some fold, or all records, lack a class.
+    """
+    called = np.zeros(scores.size, dtype=np.bool_)
+    folds = np.unique(fold)
+    for here in folds:
+        judged = fold == here
+        threshold = best_threshold(scores[~judged], member[~judged])
+        if math.isnan(threshold):
+            return None
+        called[judged] = scores[judged] >= threshold
+    return called if folds.size > 1 else None
 
 
 def _midpoints(descending: FloatArray) -> FloatArray:

@@ -141,9 +141,7 @@ def holm(p: ArrayLike) -> FloatArray:
 
 def _rank_auc(called_member: FloatArray, rank_sums: FloatArray, sizes: FloatArray) -> FloatArray:
     n_members = called_member @ sizes
-    return (called_member @ rank_sums - n_members * (n_members + 1) / 2) / (
-        n_members * (sizes.sum() - n_members)
-    )
+    return (called_member @ rank_sums - n_members * (n_members + 1) / 2) / (n_members * (sizes.sum() - n_members))
 
 
 def _blocks(n_rows: int, width: int) -> list[int]:
