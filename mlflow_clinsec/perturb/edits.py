@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Edit(NamedTuple):
-    """text[start:end] may become any of ``options``, none of which equals what stands there."""
+    """text[start:end] may become any of ``options``, none of which equals what stands there; with none it is kept."""
 
     start: int
     end: int
@@ -23,9 +23,9 @@ def without_overlaps(edits: Iterable[Edit]) -> list[Edit]:
     """Edits left to right; of overlapping ones the first, and of those that start together the longest."""
     kept: list[Edit] = []
     for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
-        if edit.options and (not kept or edit.start >= kept[-1].end):
+        if not kept or edit.start >= kept[-1].end:
             kept.append(edit)
-    return kept
+    return [edit for edit in kept if edit.options]
 
 
 def apply_some(text: str, edits: Sequence[Edit], share: float, rng: np.random.Generator) -> str:

@@ -9,11 +9,17 @@ from collections.abc import Iterator, Sequence
 from mlflow_clinsec.perturb.edits import Edit
 from mlflow_clinsec.perturb.numbers import DATE_FORMATS, MONTHS, Date, find_dates
 from mlflow_clinsec.perturb.phrases import Token
-from mlflow_clinsec.perturb.vocabulary import Lexicon, parse_form, read_rows
+from mlflow_clinsec.perturb.vocabulary import Hit, parse_form, read_rows
 
 _NUMBER = r"(?<![\w.,/-])\d+(?:[.,/]\d+)*"
 _AGE = re.compile(rf"(?P<number>{_NUMBER})(?P<unit>-year-old| year old| y/o|-y/o| yo|yo)(?![\w-])", re.IGNORECASE)
 _AGES = ("-year-old", " year old", " y/o")
+_ADULT = re.compile(
+    r"(?<!\d)(?:1[89]|[2-9]\d|1[01]\d)(?:-year-old| year old| y/o) (?:(?:white|black|Caucasian|Hispanic|Asian) )?"
+    r"(?P<person>male|female|man|woman|gentleman|lady)(?= (?:who|with|was|is|presents|presented|admitted)\b|[.,])",
+    re.IGNORECASE,
+)
+_PERSONS = {"male": "man", "man": "male", "female": "woman", "woman": "female", "gentleman": "man", "lady": "woman"}
 _EVERY = re.compile(
     r"(?<![\w.])(?:q\.?\s?(?P<short>\d+)\s?(?:h|hrs?|hours)\b\.?|every (?P<long>\d+) (?:hours|hrs))(?!\w)",
     re.IGNORECASE,
@@ -30,7 +36,7 @@ _SIGN_WORDS = re.compile(rf"\b({'|'.join(sorted(_SIGNS, key=len, reverse=True))}
 _DURATION = re.compile(r"\b(x|for) ?(?=\d+ (?:days?|weeks?|months?|years?|hours?|minutes?)\b)")
 
 
-def format_edits(text: str, tokens: Sequence[Token], lexicon: Lexicon) -> Iterator[Edit]:
+def format_edits(text: str, tokens: Sequence[Token], hits: Sequence[Hit]) -> Iterator[Edit]:
     """All of this module's edits, in no particular order; they may overlap those of other modules."""
     yield from _dates(text)
     yield from _ages(text)
@@ -38,14 +44,16 @@ def format_edits(text: str, tokens: Sequence[Token], lexicon: Lexicon) -> Iterat
     yield from _intervals(text)
     yield from _comparators(text)
     yield from _durations(text)
-    yield from _value_links(text, tokens, lexicon)
+    yield from _value_links(text, tokens, hits)
 
 
 def _dates(text: str) -> Iterator[Edit]:
+    """Full dates may be rewritten; all others are kept from other rules ("May 2001" holds no modal verb)."""
     for date in find_dates(text):
         source = text[date.start : date.end]
-        if date.year >= 1000 and date.day and not _is_ambiguous(source, date):
-            yield Edit(date.start, date.end, tuple(o for o in write_date(date) if o.lower() != source.lower()))
+        clear = date.year >= 1000 and date.day and not _is_ambiguous(source, date)
+        options = write_date(date) if clear else ()
+        yield Edit(date.start, date.end, tuple(option for option in options if option.lower() != source.lower()))
 
 
 def write_date(date: Date) -> tuple[str, ...]:
@@ -67,6 +75,9 @@ def _ages(text: str) -> Iterator[Edit]:
     for age in _AGE.finditer(text):
         options = tuple(unit for unit in _AGES if unit != age["unit"].lower())
         yield Edit(age.start("unit"), age.end("unit"), options)
+    for adult in _ADULT.finditer(text):
+        if adult["person"].islower():
+            yield Edit(adult.start("person"), adult.end("person"), (_PERSONS[adult["person"]],))
 
 
 @functools.cache
@@ -86,7 +97,7 @@ def _unit_pattern() -> re.Pattern[str]:
     single = "|".join(re.escape(unit) for unit in sorted(_unit_forms(), key=len, reverse=True))
     return re.compile(
         rf"{_NUMBER}(?:(?P<ratio> ?(?:mg|mcg|g|mEq|mmol|units)(?P<per>/| per )(?:dL|mL|L|kg|day|hour|min))"
-        rf"| ?(?P<unit>{single}))(?![\w/]| per |-)"
+        rf"| ?(?P<unit>{single}))(?![\w/%]| per |-| old| of age)"
     )
 
 
@@ -128,9 +139,9 @@ def _durations(text: str) -> Iterator[Edit]:
         yield Edit(found.start(), found.end(), ("for " if found[1] == "x" else "x ",))
 
 
-def _value_links(text: str, tokens: Sequence[Token], lexicon: Lexicon) -> Iterator[Edit]:
+def _value_links(text: str, tokens: Sequence[Token], hits: Sequence[Hit]) -> Iterator[Edit]:
     """ "sodium 138" <-> "sodium of 138"."""
-    for hit in lexicon.find(tokens):
+    for hit in hits:
         if hit.entry.category not in ("lab", "vital") or hit.stop >= len(tokens):
             continue
         start, following = tokens[hit.stop - 1].end, tokens[hit.stop]

@@ -106,7 +106,14 @@ def ends_clause(text: str, tokens: Sequence[Token], position: int) -> bool:
         following = tokens[position + 1] if position + 1 < len(tokens) else None
         inside = token.text == "." and following is not None and (following.glued or following.text.islower())
         return not inside
-    return starts_line(text, tokens, position)
+    return _is_dash(tokens, position) or starts_line(text, tokens, position)
+
+
+def _is_dash(tokens: Sequence[Token], position: int) -> bool:
+    """Whether the token is a dash between words or before a list item, not a hyphen inside a word."""
+    if tokens[position].text not in "-\u2013\u2014" or tokens[position].glued:
+        return False
+    return position + 1 < len(tokens) and not tokens[position + 1].glued
 
 
 def starts_line(text: str, tokens: Sequence[Token], position: int) -> bool:

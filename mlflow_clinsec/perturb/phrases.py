@@ -7,7 +7,7 @@ A phrase matches whole tokens only: "cf" is never found inside "cfu", nor "pt" i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -86,25 +86,32 @@ class Phrase(NamedTuple, Generic[T]):
 
 
 class PhraseIndex(Generic[T]):
-    """Phrases by first word, longest first."""
+    """Phrases by their first two words, longest first."""
 
     def __init__(self) -> None:
-        self._by_first: dict[str, list[Phrase[T]]] = {}
+        self._by_start: dict[tuple[str, ...], list[Phrase[T]]] = {}
+        self._firsts: set[str] = set()
 
     def add(self, form: str, payload: T, *, exact: bool = False) -> None:
         """Register a phrase; with ``exact`` it matches only as written, otherwise in any case."""
         tokens = tokenize(form)
         words = tuple(token.text if exact else token.lower for token in tokens)
         phrase = Phrase(words, tuple(token.glued for token in tokens), exact, payload)
-        same_first = self._by_first.setdefault(tokens[0].lower, [])
-        same_first.append(phrase)
-        same_first.sort(key=lambda other: -len(other.words))
+        self._firsts.add(tokens[0].lower)
+        same_start = self._by_start.setdefault(tuple(token.lower for token in tokens[:2]), [])
+        same_start.append(phrase)
+        same_start.sort(key=lambda other: -len(other.words))
 
-    def at(self, tokens: Sequence[Token], position: int) -> Iterable[tuple[int, T]]:
+    def at(self, tokens: Sequence[Token], position: int) -> list[tuple[int, T]]:
         """(length in tokens, payload) of every phrase that starts at ``position``, longest first."""
-        for phrase in self._by_first.get(tokens[position].lower, ()):
-            if self._fits(phrase, tokens, position):
-                yield len(phrase.words), phrase.payload
+        first = tokens[position].lower
+        if first not in self._firsts:  # most words of a text
+            return []
+        starts: list[tuple[str, ...]] = [(first,)]
+        if position + 1 < len(tokens):
+            starts.insert(0, (first, tokens[position + 1].lower))
+        phrases = [phrase for start in starts for phrase in self._by_start.get(start, ())]
+        return [(len(p.words), p.payload) for p in phrases if self._fits(p, tokens, position)]
 
     def longest_at(self, tokens: Sequence[Token], position: int) -> tuple[int, T] | None:
         """The longest phrase that starts at ``position``, or None."""

@@ -15,9 +15,8 @@ from typing import NamedTuple
 from mlflow_clinsec.perturb.negation import FILLER, Scope, ends_clause, find_scopes
 from mlflow_clinsec.perturb.numbers import Quantity, read_quantities
 from mlflow_clinsec.perturb.phrases import Token, tokenize
-from mlflow_clinsec.perturb.vocabulary import Entry, Hit, load_lexicon
+from mlflow_clinsec.perturb.vocabulary import CLINICAL, Entry, Hit, load_lexicon
 
-CLINICAL = frozenset({"condition", "symptom", "finding", "drug", "lab", "vital", "procedure", "anatomy"})
 _MEASURED = frozenset({"drug", "lab", "vital"})
 _SIDES = {
     "left": "left",
@@ -86,6 +85,7 @@ def concepts_of(text: str) -> frozenset[str]:
 @functools.lru_cache(maxsize=512)
 def profile_of(text: str, known: frozenset[str]) -> Profile:
     """The profile of a text, given the concepts that ambiguous abbreviations may stand for."""
+    text = spell_out(text, known)
     tokens = tokenize(text)
     hits = list(load_lexicon().find(tokens, known=known))
     dosing = {i for hit in hits if hit.entry.category == "frequency" for i in range(hit.start, hit.stop)}
@@ -102,8 +102,20 @@ def profile_of(text: str, known: frozenset[str]) -> Profile:
     return profile
 
 
+def spell_out(text: str, known: frozenset[str]) -> str:
+    """The text with every form as its concept, so that cues and sides inside one are seen ("NAD", "RUQ")."""
+    tokens = tokenize(text)
+    parts, end = [], 0
+    for hit in load_lexicon().find(tokens, known=known):
+        start, name = tokens[hit.start].start, hit.entry.concept
+        # A capital tells the start of a line from wrapped prose.
+        parts += [text[end:start], name if text[start].islower() else name.capitalize()]
+        end = tokens[hit.stop - 1].end
+    return "".join([*parts, text[end:]])
+
+
 def _items(tokens: Sequence[Token], hits: Mapping[int, Hit], counted: set[int]) -> Iterator[Item]:
-    """Concepts, sides and content words, left to right. An abbreviation that names a side yields the side too."""
+    """Concepts, sides and content words, left to right. A concept that names a side yields the side too."""
     position = 0
     while position < len(tokens):
         hit = hits.get(position)

@@ -10,14 +10,16 @@ from itertools import chain
 
 import numpy as np
 
+from mlflow_clinsec.perturb.clauses import move_clauses
 from mlflow_clinsec.perturb.edits import apply_some, without_overlaps
 from mlflow_clinsec.perturb.formats import format_edits
+from mlflow_clinsec.perturb.order import finding_groups, list_groups, section_groups, shuffle
 from mlflow_clinsec.perturb.phrases import tokenize
 from mlflow_clinsec.perturb.terms import term_edits
 from mlflow_clinsec.perturb.vocabulary import load_lexicon
 
 _TRIES_PER_PROPOSAL = 4
-_LEAST_SHARE = 0.6
+_LEAST_SHARE = 0.75
 
 
 class RulesEngine:
@@ -41,6 +43,18 @@ class RulesEngine:
 
     def rewrite(self, text: str, rng: np.random.Generator) -> str:
         """One rewrite; the text itself when no rule applies."""
+        share = float(rng.uniform(_LEAST_SHARE, 1.0))
+        return self._reworded(self._reordered(text, share, rng), share, rng)
+
+    def _reordered(self, text: str, share: float, rng: np.random.Generator) -> str:
+        """From the large parts to the small, as moving one leaves the inside of it alone."""
+        text = shuffle(text, section_groups(text, self._lexicon), rng)
+        text = shuffle(text, finding_groups(text), rng)
+        text = shuffle(text, list_groups(text, self._lexicon), rng)
+        return move_clauses(text, share, rng)
+
+    def _reworded(self, text: str, share: float, rng: np.random.Generator) -> str:
         tokens = tokenize(text)
-        found = chain(format_edits(text, tokens, self._lexicon), term_edits(text, tokens, self._lexicon))
-        return apply_some(text, without_overlaps(found), rng.uniform(_LEAST_SHARE, 1.0), rng)
+        hits = list(self._lexicon.find(tokens))
+        found = chain(format_edits(text, tokens, hits), term_edits(text, tokens, hits))
+        return apply_some(text, without_overlaps(found), share, rng)

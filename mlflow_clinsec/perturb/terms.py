@@ -4,29 +4,57 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from mlflow_clinsec.perturb.edits import Edit
-from mlflow_clinsec.perturb.phrases import Token
-from mlflow_clinsec.perturb.vocabulary import Form, Hit, Lexicon, number_follows, read_rows
+from mlflow_clinsec.perturb.phrases import Token, is_bounded
+from mlflow_clinsec.perturb.vocabulary import Form, Hit, number_follows, read_rows
 
 # "metoprolol tartrate": a salt belongs to the generic name, so the name before it stays.
 _SALTS = frozenset(line for _, line in read_rows("salts.tsv"))
+# Words after which "sodium" is measured; after any other ("docusate sodium") it is a salt.
+_BEFORE_LAB = frozenset(
+    {"serum", "plasma", "the", "a", "his", "her", "and", "with", "of", "had", "has", "showed", "were"}
+)
+_NO_ARTICLE_BEFORE = frozenset({"a", "an", "the", "in", "at", "on", "with", "as"})
+_LOWER_IN_TITLES = frozenset({"of", "in", "the", "with", "to", "and", "for", "on", "by"})
 _SPELLED_WITH_VOWEL = frozenset("AEFHILMNORSX")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|\n\s*(?:\d+[.)]\s*|[-*]\s*)?)$")
 
 
-def term_edits(text: str, tokens: Sequence[Token], lexicon: Lexicon) -> Iterator[Edit]:
+def term_edits(text: str, tokens: Sequence[Token], hits: Sequence[Hit]) -> Iterator[Edit]:
     """One edit per lexicon match that has another form to offer."""
-    for hit in lexicon.find(tokens):
-        if hit.entry.category == "drug" and _is_salt(tokens, hit.stop):
-            continue
+    glossed = _glossed(tokens, hits)
+    for hit in hits:
         forms = [form for form in hit.entry.forms if _may_write(form, hit, tokens)]
-        if forms:
+        if forms and hit.start not in glossed and _stands_alone(text, tokens, hit):
             yield _edit(text, tokens, hit, forms)
 
 
-def _is_salt(tokens: Sequence[Token], position: int) -> bool:
-    return position < len(tokens) and tokens[position].lower in _SALTS
+def _glossed(tokens: Sequence[Token], hits: Sequence[Hit]) -> set[int]:
+    """Starts of hits that explain each other, as in "deep vein thrombosis (DVT)"."""
+    same = ((a, b) for a, b in pairwise(hits) if a.entry is b.entry and b.start - a.stop == 1)
+    return {hit.start for a, b in same if tokens[a.stop].text == "(" for hit in (a, b)}
+
+
+def _is_part_of_name(text: str, tokens: Sequence[Token], hit: Hit) -> bool:
+    """Whether a capitalised form stands beside another capitalised word, as in "Genetic Testing Registry"."""
+    first = tokens[hit.start]
+    if hit.form.text != hit.form.text.lower() or not first.text.istitle() or starts_sentence(text, first.start):
+        return False
+    neighbours = [*tokens[max(hit.start - 1, 0) : hit.start], *tokens[hit.stop : hit.stop + 1]]
+    return any(token.text.istitle() and not starts_sentence(text, token.start) for token in neighbours)
+
+
+def _stands_alone(text: str, tokens: Sequence[Token], hit: Hit) -> bool:
+    """Whether the form means its concept here: it is no part of a drug's salt, a name, or a longer header."""
+    if hit.entry.category == "header":
+        return starts_sentence(text, tokens[hit.start].start)
+    if hit.entry.category == "drug" and hit.stop < len(tokens) and tokens[hit.stop].lower in _SALTS:
+        return False
+    if hit.entry.category == "lab" and hit.form.text in _SALTS and hit.start and tokens[hit.start - 1].is_word:
+        return tokens[hit.start - 1].lower in _BEFORE_LAB
+    return not _is_part_of_name(text, tokens, hit)
 
 
 def _may_write(form: Form, hit: Hit, tokens: Sequence[Token]) -> bool:
@@ -37,12 +65,22 @@ def _may_write(form: Form, hit: Hit, tokens: Sequence[Token]) -> bool:
 
 def _edit(text: str, tokens: Sequence[Token], hit: Hit, forms: Sequence[Form]) -> Edit:
     start, end = tokens[hit.start].start, tokens[hit.stop - 1].end
-    written = [in_case_of(text, start, end, hit.form, form.text) for form in forms]
+    written = [_with_stop(text, end, in_case_of(text, start, end, hit.form, form.text)) for form in forms]
     article = tokens[hit.start - 1] if hit.start else None
     if article is None or article.lower not in ("a", "an") or text[article.end : start] != " ":
         return Edit(start, end, tuple(written))
-    options = (f"{_in_case(article.text, indefinite_article(word))} {word}" for word in written)
+    if not is_bounded(tokens, hit.start - 1, hit.start):
+        return Edit(start, end, tuple(written))
+    fitting = [word for word in written if word.split()[0].lower() not in _NO_ARTICLE_BEFORE]
+    options = (f"{_in_case(article.text, indefinite_article(word))} {word}" for word in fitting)
     return Edit(article.start, end, tuple(options))
+
+
+def _with_stop(text: str, end: int, target: str) -> str:
+    """``target`` with the full stop that the sentence needs: the last dot of "b.i.d." may also end it."""
+    if text[end - 1] == "." and not target.endswith(".") and re.match(r"\s*(?:$|\n|[A-Z])", text[end:]):
+        return f"{target}."
+    return target[:-1] if target.endswith(".") and text[end : end + 1] == "." else target
 
 
 def in_case_of(text: str, start: int, end: int, form: Form, target: str) -> str:
@@ -54,7 +92,7 @@ def in_case_of(text: str, start: int, end: int, form: Form, target: str) -> str:
     lowered = target.islower()
     words = re.findall(r"[^\W\d_]+", source)
     if lowered and len(words) > 1 and all(word[0].isupper() for word in words) and not form.text[0].isupper():
-        return target.title() if "'" not in target else target.capitalize()
+        return " ".join(word if word in _LOWER_IN_TITLES else word.capitalize() for word in target.split())
     raised = source[0].isupper() and (not form.text[0].isupper() or starts_sentence(text, start))
     return target[0].upper() + target[1:] if raised and lowered else target
 

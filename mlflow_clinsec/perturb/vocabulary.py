@@ -1,7 +1,7 @@
 """The clinical lexicon: sets of forms that mean the same, read from ``lexicon/*.tsv``.
 
 A line is ``category <tab> form | form | ...``. The first form names the concept. Any form may be rewritten as any
-other, unless it carries a mark in front:
+other; one form alone is a fixed term, whose words are left as they are. A form may carry a mark in front:
 
 - ``>`` is written but never rewritten, as it may mean something else ("RA" is also room air);
 - ``<`` is rewritten but never written (a discouraged abbreviation, a spelling variant);
@@ -22,10 +22,8 @@ from typing import NamedTuple
 from mlflow_clinsec.errors import DataError, did_you_mean
 from mlflow_clinsec.perturb.phrases import PhraseIndex, Token, is_bounded, tokenize
 
-CATEGORIES = frozenset(
-    {"condition", "symptom", "finding", "drug", "lab", "vital", "procedure", "anatomy"}
-    | {"charting", "frequency", "header", "phrase"}
-)
+CLINICAL = frozenset({"condition", "symptom", "finding", "drug", "lab", "vital", "procedure", "anatomy"})
+CATEGORIES = CLINICAL | {"charting", "frequency", "header", "phrase"}
 _LINKS = frozenset({"of", "is", "was", "=", ":", "at", "level"})
 # Abbreviations whose lower-case spelling is an English word, or another abbreviation.
 _LOWER_CASE_WORDS = frozenset({"aids", "all", "cat", "has", "hit", "mom", "per", "red", "rom", "tia", "was"})
@@ -161,8 +159,8 @@ def parse_line(line: str, where: str) -> Entry:
     if category not in CATEGORIES:
         raise DataError(f"{where}: unknown category {category!r}.{did_you_mean(category, CATEGORIES)}")
     forms = tuple(parse_form(form.strip()) for form in cell.split("|"))
-    if len(forms) < 2 or not all(tokenize(form.text) for form in forms) or not forms[0].read:
-        raise DataError(f"{where}: an entry needs two forms or more, none blank, the first one readable")
+    if not all(tokenize(form.text) for form in forms) or not forms[0].read:
+        raise DataError(f"{where}: an entry needs a form that may be rewritten first, and none that is blank")
     return Entry(category, forms)
 
 
