@@ -24,7 +24,7 @@ WITHHELD = "withheld"
 """Shown in place of a larger count that would give a suppressed one away."""
 
 _COUNT_NAMES = frozenset({"n", "count", "counts", "records", "patients", "members", "nonmembers"})
-_PARTITIONS = (("members", "nonmembers"), ("member_patients", "nonmember_patients"))
+_PARTITIONS = {"records": ("members", "nonmembers"), "patients": ("member_patients", "nonmember_patients")}
 _PARTITION_COLUMNS = frozenset({"count", "records", "patients", "members", "nonmembers"})
 
 
@@ -55,12 +55,15 @@ def mask_summary(summary: Mapping[str, Any], min_cell: int = MIN_CELL) -> dict[s
     """A nested mapping in which every whole number is a count, with small counts suppressed.
 
     An inner mapping that holds nothing but counts is read as a breakdown (labels, reasons): where exactly one
-    of its cells is small, the next smallest is withheld as well; so for members beside non-members.
+    of its cells is small, the next smallest is withheld as well; so for members beside non-members. A total is
+    withheld where it differs from their sum by a small count (records that the overlap guard left out).
     """
     masked = {key: _mask_branch(value, min_cell) for key, value in summary.items()}
-    for names in _PARTITIONS:
+    for total, names in _PARTITIONS.items():
         cells = {name: summary[name] for name in names if _is_whole(summary.get(name))}
         masked.update(_mask_partition(cells, min_cell))
+        if cells and _is_whole(masked.get(total)) and is_small(abs(summary[total] - sum(cells.values())), min_cell):
+            masked[total] = WITHHELD
     return masked
 
 

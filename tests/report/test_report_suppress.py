@@ -76,6 +76,16 @@ def test_members_are_withheld_where_nonmembers_are_few() -> None:
     assert masked == {"records": 60, "members": WITHHELD, "nonmembers": "<11"}
 
 
+def test_a_total_is_withheld_where_the_difference_to_its_parts_is_small() -> None:
+    # 800 - 400 - 396 = 4 records were left out by the overlap guard; "<11" would be no secret beside the total
+    counts = {"records": 800, "members": 400, "nonmembers": 396, "patients": 200, "member_patients": 103}
+    masked = mask_summary({**counts, "nonmember_patients": 100})
+    assert masked["records"] == WITHHELD
+    assert masked["patients"] == WITHHELD  # 3 patients have notes on both sides
+    assert mask_summary({**counts, "nonmembers": 380})["records"] == 800
+    assert mask_summary({**counts, "nonmembers": 400})["records"] == 800
+
+
 def test_histogram_columns_are_partitions_and_n_is_not() -> None:
     table = pd.DataFrame({"bin_low": [0.0, 1.0, 2.0], "members": [4, 40, 20], "n": [4, 40, 20], "asr": [0.5, 1, 2]})
     masked = mask_table(table)
