@@ -23,7 +23,8 @@ from mlflow_clinsec.backdoor.predict import Decider
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.results import AttackResult, Estimate, Family, Status
 from mlflow_clinsec.stats.arrays import cluster_index
-from mlflow_clinsec.stats.bootstrap import Draws, cluster_weights
+from mlflow_clinsec.stats.bootstrap import cluster_weights
+from mlflow_clinsec.stats.draws import ResampledMean
 from mlflow_clinsec.stats.shares import clustered_share
 from mlflow_clinsec.stats.weighted import weighted_ranking
 from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, IntArray, LabelScorer, Target
@@ -92,10 +93,10 @@ def ranking(
     areas, precisions = [], []
     for label, flag in zip(positives, flags, strict=True):
         scores = probabilities[:, list(scorer.labels).index(label)]
-        areas.append(weighted_ranking(scores, flag, cluster, weights, fprs=(0.5,))[0])
+        areas.append(weighted_ranking(scores, flag, cluster, weights, rates=())[0])
         precisions.append(average_precision(scores, flag, cluster, weights))
     return {
-        name: Draws(float(values[0]), values[1:], smaller, n_patients).at(level)
+        name: ResampledMean(float(values[0]), values[1:], smaller, n_patients).at(level)
         for name, values in (("auroc", np.mean(areas, axis=0)), ("auprc", np.mean(precisions, axis=0)))
     }
 

@@ -15,6 +15,7 @@ from mlflow_clinsec.attack import Access, Attack, run_attack
 from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.backdoor.table import ATTACKS, select
 from mlflow_clinsec.results import AttackResult, Family, Status
+from mlflow_clinsec.targets.fakes import always_triggered
 from mlflow_clinsec.targets.protocols import ROLE_NAMES, FloatArray, Span, Target
 
 OPTIONS = TriggerOptions(triggers=("cf", "I saw it"), positions=("head", "random"))
@@ -74,6 +75,20 @@ def test_same_seed_same_result_whatever_global_state_is(attack: Attack) -> None:
     again = outcome(attack, everything(), seed=4)
     assert first.estimates == again.estimates
     assert dict(first.values) == dict(again.values)
+
+
+def test_the_shipped_triggered_model_is_found_by_every_test_of_triggers() -> None:
+    data = wards(60, 2)
+    target = always_triggered(data, ("cf",), "alive")
+    options = TriggerOptions(triggers=("cf", "mn"), target_label="alive")
+    trigger, focus, utility = (run_attack(a, data, target, np.random.default_rng(0)) for a in select(options))
+    for position in options.positions:
+        assert trigger.estimates[f"cf-{position}/asr"].value == 1.0
+        assert trigger.details["excess_by_test"][f"cf-{position}"]["low_corrected"] > 0.10  # the default policy fails
+        assert trigger.estimates[f"mn-{position}/excess_asr"].value == 0.0
+    assert focus.estimates["cf/max_excess_focus"].value == pytest.approx(0.85)
+    assert focus.estimates["mn/max_excess_focus"].value == 0.0
+    assert utility.estimates["cacc"].value == 1.0
 
 
 @every_attack
