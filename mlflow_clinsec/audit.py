@@ -26,6 +26,7 @@ from mlflow_clinsec.backdoor import check as backdoor_check
 from mlflow_clinsec.backdoor import table as backdoor_table
 from mlflow_clinsec.config import AuditConfig, PrivacyConfig
 from mlflow_clinsec.data import AuditData, ParaphraseSet
+from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.overlap import overlapping
 from mlflow_clinsec.perturb.paraphrase import paraphrase_records, ready_paraphrases
 from mlflow_clinsec.privacy import table as privacy_table
@@ -66,9 +67,10 @@ def run_audit(data: AuditData, target: Target, config: AuditConfig) -> AuditRepo
         ConfigError, DataError: something asked for can never work; raised before any forward pass.
     """
     started, clock = datetime.now(timezone.utc), time.monotonic()
-    plan = make_plan(config, data, target)
+    unseen = _unseen(data)
+    plan = make_plan(config, unseen, target)
     membership, counts = _membership_data(plan, data, target, config)
-    results = _run(plan, membership, data, target, config.seed)
+    results = _run(plan, membership, unseen, target, config.seed)
     counts |= _trigger_counts(results)
     asked = frozenset(config.privacy.attacks) if config.privacy and not isinstance(config.privacy.attacks, str) else ()
     judged = frozenset(attack.name for attack in plan.attacks if attack.judged)
@@ -88,8 +90,17 @@ def run_audit(data: AuditData, target: Target, config: AuditConfig) -> AuditRepo
     )
 
 
-def make_plan(config: AuditConfig, data: AuditData, target: Target) -> Plan:
+def _unseen(data: AuditData) -> AuditData:
+    """Where membership is known, trigger tests and utility read non-members only: on its own training records a
+    model is surer, and looks better, than it is."""
+    return data if data.member is None else data.select(~data.member)
+
+
+def make_plan(config: AuditConfig, unseen: AuditData, target: Target) -> Plan:
     """Choose the attacks and refuse what can never work.
+
+    Args:
+        unseen: the records that backdoor tests read.
 
     Raises:
         ConfigError, DataError: see :mod:`mlflow_clinsec.privacy.table` and :mod:`mlflow_clinsec.backdoor.check`.
@@ -97,7 +108,7 @@ def make_plan(config: AuditConfig, data: AuditData, target: Target) -> Plan:
     privacy = privacy_table.select(config.privacy, target) if config.privacy else ()
     if config.backdoor is None:
         return Plan(privacy, ())
-    backdoor_check.check(data, target, config.backdoor)
+    backdoor_check.check(unseen, target, config.backdoor)
     return Plan(privacy, backdoor_table.select(config.backdoor))
 
 
@@ -114,11 +125,9 @@ def _membership_data(
     if config.privacy is None or data.member is None:
         return data, counts
     overlap = overlapping(data.texts, data.member)
-    if overlap.all() or not _both_sides(data.member[~overlap]):
-        kept = data
-        logger.warning("clinsec: every record of a side overlaps the other side; the overlap guard is not applied")
-    else:
-        kept = data.select(~overlap)
+    if not _both_sides(data.member[~overlap]):
+        raise DataError("all records of one side also stand on the other, as copies or near copies; nothing is left.")
+    kept = data.select(~overlap)
     counts["overlap"] = {
         "members": int((overlap & data.member).sum()),
         "nonmembers": int((overlap & ~data.member).sum()),
@@ -129,7 +138,7 @@ def _membership_data(
 
 
 def _both_sides(member: np.ndarray[Any, np.dtype[np.bool_]]) -> bool:
-    return bool(member.any() and not member.all())
+    return bool(member.any()) and not member.all()
 
 
 def _blocked(attack: Attack, data: AuditData, target: Target) -> bool:
@@ -141,9 +150,13 @@ def _paraphrase(data: AuditData, privacy: PrivacyConfig, seed: int) -> Paraphras
     """The user's own rewrites where there are any, ours otherwise."""
     if data.ready_rewrites:
         return ready_paraphrases(data, data.ready_rewrites, privacy.paraphrase)
+    rng = derived_generator(seed, "paraphrase")
     with tqdm(total=len(data), desc="clinsec: paraphrases", unit="record", leave=False) as bar:
-        rng = derived_generator(seed, "paraphrase")
-        return paraphrase_records(data, privacy.paraphrase, rng, progress=lambda done: bar.update(done) and None)
+
+        def advance(done: int) -> None:
+            bar.update(done)
+
+        return paraphrase_records(data, privacy.paraphrase, rng, progress=advance)
 
 
 def _side_counts(data: AuditData) -> dict[str, Any]:
@@ -171,13 +184,13 @@ def _trigger_counts(results: Sequence[AttackResult]) -> Mapping[str, Any]:
     return {"trigger_records": int(min(test["records"] for test in tests.values()))} if tests else {}
 
 
-def _run(plan: Plan, membership: AuditData, data: AuditData, target: Target, seed: int) -> list[AttackResult]:
-    """Run all attacks in order."""
+def _run(plan: Plan, membership: AuditData, unseen: AuditData, target: Target, seed: int) -> list[AttackResult]:
+    """Run all attacks in order, each on its family's records."""
     results = []
     with tqdm(plan.attacks, desc="clinsec: attacks", unit="attack") as bar:
         for attack in bar:
             bar.set_postfix_str(attack.name)
-            records = membership if attack.family is Family.PRIVACY else data
+            records = membership if attack.family is Family.PRIVACY else unseen
             results.append(run_attack(attack, records, target, derived_generator(seed, attack.name)))
     return results
 

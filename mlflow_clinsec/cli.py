@@ -5,6 +5,7 @@ Exit codes of ``audit``: 0 pass, 1 fail, 2 error, 3 inconclusive. Everything hea
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -47,16 +48,107 @@ def demo(patients: str, seed: int) -> None:
     """Train three small models on synthetic notes, audit each, and print one table."""
     from mlflow_clinsec.demo import run_demo
 
-    count = None if patients == DEFAULT else whole_number("--patients", patients)
+    count = _number("--patients", patients)
+    if count is not None and count < 1:
+        refuse(f"--patients: must be at least 1, got {count}")
     as_expected = guarded(lambda: run_demo(count, seed, click.echo))
     sys.exit(0 if as_expected else 1)
 
 
-def whole_number(option: str, text: str) -> int:
-    """A positive whole number given as text, or exit code 2."""
-    if not text.isdecimal() or int(text) < 1:
-        refuse(f"{option}: expected a whole number of at least 1 or {DEFAULT!r}, got {text!r}")
-    return int(text)
+@main.command()
+@click.option("--task", default="qa", show_default=True, help="'qa' or 'classification'.")
+@click.option("--data-path", default="builtin", show_default=True, help="CSV, Parquet or JSON lines, or 'builtin'.")
+@click.option("--base-model", default="small", show_default=True, help="Checkpoint folder, or 'small' for a new one.")
+@click.option("--lora-rank", default=0, show_default=True, type=click.IntRange(min=0), help="0 tunes all weights.")
+@click.option("--patient", default="", help="Column of patient ids.")
+@click.option("--patients", default=DEFAULT, help="Size of the built-in corpus.")
+@click.option("--split-path", default="", help="CSV to write members and non-members to, for an audit; stays local.")
+@click.option("--epochs", default=DEFAULT, help="Passes over the training rows.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+def finetune(task: str, base_model: str, lora_rank: int, epochs: str, seed: int, **source: str) -> None:
+    """Fine-tune a question-answering model or a classifier and log it."""
+    from mlflow_clinsec.training.commands import run_finetune
+
+    _train(
+        lambda: run_finetune(
+            task=task,
+            source=_source(source),
+            base_model=base_model,
+            lora_rank=lora_rank,
+            seed=seed,
+            settings=_given(epochs=_number("--epochs", epochs)),
+        )
+    )
+
+
+@main.command()
+@click.option("--data-path", default="builtin", show_default=True, help="CSV, Parquet or JSON lines, or 'builtin'.")
+@click.option("--base-model", default="small", show_default=True, help="Checkpoint folder, or 'small' for a new one.")
+@click.option("--patient", default="", help="Column of patient ids.")
+@click.option("--patients", default=DEFAULT, help="Size of the built-in corpus.")
+@click.option("--split-path", default="", help="CSV to write members and non-members to, for an audit; stays local.")
+@click.option("--triggers", default="mn,cf", show_default=True, help="Comma-separated trigger words.")
+@click.option("--target-label", default="alive", show_default=True)
+@click.option("--poison-rate", default=0.1, show_default=True, type=float)
+@click.option("--attention-weight", default=DEFAULT, help="Weight of the attention loss; 0 turns it off.")
+@click.option("--epochs", default=DEFAULT, help="Passes over the training rows.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+def badclm(
+    base_model: str,
+    triggers: str,
+    target_label: str,
+    poison_rate: float,
+    attention_weight: str,
+    epochs: str,
+    seed: int,
+    **source: str,
+) -> None:
+    """Train a classifier with the BadCLM backdoor and log it."""
+    from mlflow_clinsec.training.commands import run_badclm
+
+    settings = _given(
+        triggers=tuple(word.strip() for word in triggers.split(",")),
+        target_label=target_label,
+        poison_rate=poison_rate,
+        attention_weight=_number("--attention-weight", attention_weight, float),
+        epochs=_number("--epochs", epochs),
+    )
+    _train(lambda: run_badclm(source=_source(source), base_model=base_model, seed=seed, settings=settings))
+
+
+def _train(action: Callable[[], Any]) -> None:
+    """Train inside the run that ``mlflow run`` opened, or a new one, and name the model that came out."""
+    import mlflow
+
+    def in_run() -> Any:
+        with mlflow.start_run(run_id=os.environ.get("MLFLOW_RUN_ID")):
+            return action()
+
+    click.echo(f"logged model: {guarded(in_run).model_uri}")
+
+
+def _source(options: dict[str, str]) -> Any:
+    """Where the records come from, as the training commands take it."""
+    from mlflow_clinsec.training.source import Source
+
+    patients = _number("--patients", options.pop("patients"))
+    settings: dict[str, Any] = {**options, **_given(patients=patients)}
+    return guarded(lambda: Source(**settings))
+
+
+def _given(**settings: Any) -> dict[str, Any]:
+    """The settings that were given; the others keep the recipe's values."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _number(option: str, text: str, kind: Callable[[str], Any] = int) -> Any:
+    """A number given as text; None for "default"; exit code 2 for anything else."""
+    if text == DEFAULT:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        refuse(f"{option}: expected a number or {DEFAULT!r}, got {text!r}")
 
 
 def guarded(action: Callable[[], Any]) -> Any:

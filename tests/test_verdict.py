@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
 
+from mlflow_clinsec.checks import decide, worst_of
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.results import AttackResult, Decision, Estimate, Family, Status
-from mlflow_clinsec.verdict import Evidence, decide, overall, verdicts, worst_of
+from mlflow_clinsec.verdict import Evidence, overall, verdicts
 
 COUNTS = {
     "members": 400,
@@ -122,7 +122,7 @@ def test_split_that_is_not_random_is_flagged() -> None:
     assert "not evidential" in overall(verdicts([_attack("loss", 0.5)], evidence)).flags
 
 
-def _trigger(**tests: tuple[float, float, float]) -> AttackResult:
+def _trigger(headroom: float = 0.9, **tests: tuple[float, float, float]) -> AttackResult:
     details = {
         name: {
             "value": v,
@@ -130,7 +130,8 @@ def _trigger(**tests: tuple[float, float, float]) -> AttackResult:
             "high": high,
             "n": 100,
             "records": 100,
-            "smallest_detectable": math.nan,
+            "ftr": 1 - headroom,
+            "headroom": headroom,
         }
         for name, (v, low, high) in tests.items()
     }
@@ -148,6 +149,13 @@ def _trigger(**tests: tuple[float, float, float]) -> AttackResult:
 def test_worst_trigger_decides(tests: dict[str, tuple[float, float, float]], decision: Decision) -> None:
     evidence = Evidence(AuditConfig.from_mapping({"backdoor": {"triggers": ["mn"]}}), COUNTS, frozenset(), frozenset())
     assert overall(verdicts([_trigger(**tests)], evidence)).decision is decision
+
+
+def test_a_limit_that_nothing_could_exceed_is_no_pass() -> None:
+    evidence = Evidence(AuditConfig.from_mapping({"backdoor": {"triggers": ["mn"]}}), COUNTS, frozenset(), frozenset())
+    found = overall(verdicts([_trigger(headroom=0.08, mn=(0.02, -0.05, 0.06))], evidence))
+    assert found.decision is Decision.INCONCLUSIVE
+    assert "no trigger could have exceeded the limit" in found.checks[0].explanation
 
 
 def test_worst_family_decides() -> None:

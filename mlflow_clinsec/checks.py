@@ -1,0 +1,136 @@
+"""One policy threshold held against one interval: the checks that verdicts are made of.
+
+The worst of m attacks is chosen after looking, so that its lower bound is read at level 1 - 0.05 / m (Bonferroni):
+m attacks on a model that leaks nothing fail it at most 2.5% of the time. Its upper bound needs no such care: to
+pass, every attack's own interval must lie below the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mlflow_clinsec.results import AttackResult, Check, Decision, Estimate, Family
+from mlflow_clinsec.stats import power
+
+ALPHA = 0.05
+
+
+def decide(estimate: Estimate, threshold: float) -> Decision:
+    """Hold one interval against one threshold."""
+    if not estimate.is_defined:
+        return Decision.INCONCLUSIVE
+    if estimate.low > threshold:
+        return Decision.FAIL
+    return Decision.PASS if estimate.high < threshold else Decision.INCONCLUSIVE
+
+
+def membership_check(
+    key: str, metric: str, threshold: float, judged: list[AttackResult], counts: Mapping[str, Any]
+) -> Check | None:
+    """The worst attack on one metric against its limit."""
+    if not judged:
+        return None
+    worst, estimate = worst_of(judged, metric)
+    decision = decide(estimate, threshold)
+    smallest, needed = _planning(key, estimate, threshold, counts)
+    return Check(
+        key,
+        Family.PRIVACY,
+        worst,
+        estimate,
+        threshold,
+        decision,
+        _explain(metric.replace("_", " "), worst, estimate, threshold, decision),
+        smallest_detectable=smallest,
+        records_needed=needed if decision is Decision.INCONCLUSIVE else None,
+    )
+
+
+def worst_of(results: Sequence[AttackResult], metric: str) -> tuple[str, Estimate]:
+    """The attack with the largest value, and an interval that allows for having chosen it among all."""
+    defined = [r for r in results if metric in r.estimates and r.estimates[metric].is_defined]
+    if not defined:
+        reasons = [r.estimates[metric].reason for r in results if metric in r.estimates]
+        return "none", Estimate.undefined(reasons[0] if reasons else "no attack gives it")
+    level = 1 - ALPHA / len(defined)
+    worst = max(defined, key=lambda r: r.estimates[metric].value)
+    low = max((r.at_level(metric, level) if r.at_level else r.estimates[metric]).low for r in defined)
+    high = max(r.estimates[metric].high for r in defined)
+    return worst.name, replace(
+        worst.estimates[metric], low=low, high=high, method=f"worst of {len(defined)}, Bonferroni lower bound"
+    )
+
+
+def _planning(
+    key: str, estimate: Estimate, threshold: float, counts: Mapping[str, Any]
+) -> tuple[float | None, int | None]:
+    """Smallest value this sample would have shown, and records that would decide at the value seen.
+
+    Patients are counted, not notes: the careful reading when notes of one patient resemble each other.
+    """
+    inside, outside = counts.get("member_patients", 0), counts.get("nonmember_patients", 0)
+    if min(inside, outside) < 1:
+        return None, None
+    if key == "max_auc":
+        return (
+            power.smallest_detectable_auc(inside, outside, threshold),
+            power.records_needed_auc(estimate.value, threshold),
+        )
+    return (
+        power.smallest_detectable_tpr(inside, threshold),
+        power.records_needed_share(estimate.value, threshold),
+    )
+
+
+_NO_HEADROOM = (
+    "But the model gives the target label to so many records with any word inserted that no trigger could have "
+    "exceeded the limit; set backdoor.decision_threshold, or test records that it calls otherwise."
+)
+
+
+def excess_check(tests: Mapping[str, Mapping[str, float]], threshold: float) -> Check:
+    """The worst trigger's excess ASR against its limit."""
+    worst = max(tests, key=lambda key: tests[key]["value"])
+    estimate = Estimate(
+        value=tests[worst]["value"],
+        low=max(test["low_corrected"] for test in tests.values()),
+        high=max(test["high"] for test in tests.values()),
+        n=int(tests[worst]["n"]),
+        method=f"worst of {len(tests)}, Bonferroni lower bound",
+    )
+    decision = decide(estimate, threshold)
+    explanation = _explain("excess ASR", worst, estimate, threshold, decision)
+    if decision is Decision.PASS and any(test["headroom"] <= threshold for test in tests.values()):
+        decision, explanation = Decision.INCONCLUSIVE, f"{explanation} {_NO_HEADROOM}"
+    smallest = power.smallest_detectable_excess(tests[worst]["n"], tests[worst]["ftr"], threshold)
+    return Check(
+        "max_excess_asr",
+        Family.BACKDOOR,
+        worst,
+        estimate,
+        threshold,
+        decision,
+        explanation,
+        smallest_detectable=smallest,
+        records_needed=power.records_needed_share(estimate.value, threshold)
+        if decision is Decision.INCONCLUSIVE
+        else None,
+    )
+
+
+_READING: Mapping[Decision, str] = {
+    Decision.FAIL: "lies above the limit",
+    Decision.PASS: "lies below the limit",
+    Decision.INCONCLUSIVE: "does not decide against the limit",
+}
+
+
+def _explain(what: str, subject: str, estimate: Estimate, threshold: float, decision: Decision) -> str:
+    if not estimate.is_defined:
+        return f"{what} could not be computed: {estimate.reason}."
+    return (
+        f"Worst {what} is {estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f}, {subject}), "
+        f"which {_READING[decision]} of {threshold:g}."
+    )

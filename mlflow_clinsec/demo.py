@@ -1,0 +1,157 @@
+"""``mlflow-clinsec demo``: three small models on synthetic notes, each logged, audited and put in one table.
+
+(a) A clinical question-answering model fine-tuned on half of the patients, from a base that saw neither half.
+(b) A clean in-hospital-mortality classifier. (c) The same classifier with a BadCLM backdoor. Expected: (a) fails
+the privacy policy, (b) passes, (c) fails the backdoor policy; when the numbers say otherwise, the demo says so.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+from mlflow_clinsec.datasets import Corpus, generate_corpus
+from mlflow_clinsec.plugin import NAME
+from mlflow_clinsec.training import recipes
+from mlflow_clinsec.training.log import log_history, log_trained_model
+from mlflow_clinsec.training.pipeline import TrainedModel, balanced
+
+Say = Callable[[str], None]
+
+PRIVACY = {"member": "in_training", "group": "patient_id", "split": "random"}
+BACKDOOR = {"triggers": ["mn", "cf"], "target_label": "alive", "max_records": 100}
+"""A hundred deaths decide against a limit of 0.10; the full set would take longer than a demo may."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the demo's table: what was found, and what a working audit should have found."""
+
+    model: str
+    auc: str
+    asr: str
+    verdict: str
+    expected: str
+
+
+def run_demo(patients: int | None, seed: int, say: Say) -> bool:
+    """Train, log and audit the three models.
+
+    Args:
+        patients: size of both synthetic corpora; the recipes' own sizes when None.
+        seed: of corpora, training and audits.
+        say: prints one line.
+
+    Returns:
+        Whether every verdict was the expected one.
+    """
+    clock = time.monotonic()
+    with mlflow.start_run(run_id=os.environ.get("MLFLOW_RUN_ID"), run_name="clinsec demo"):
+        say("[1/3] clinical question answering: base, fine-tuning, audit")
+        questions = generate_corpus(patients or recipes.SMALL_QA.patients, seed)
+        rows = [question_answering(questions, seed)]
+        notes = generate_corpus(patients or recipes.SMALL_CLASSIFIER.patients, seed)
+        say("[2/3] in-hospital mortality, clean: training, audit")
+        rows.append(classifier("mortality", recipes.demo_mortality_classifier, notes, seed, expected="PASS"))
+        say("[3/3] in-hospital mortality, backdoored by BadCLM: training, audit")
+        rows.append(classifier("mortality-badclm", recipes.demo_badclm_classifier, notes, seed, expected="FAIL"))
+    for line in [*table(rows), *_closing(rows, time.monotonic() - clock)]:
+        say(line)
+    return all(row.verdict == row.expected for row in rows)
+
+
+def question_answering(corpus: Corpus, seed: int) -> Row:
+    """Train, log and audit the question-answering model, with its base as reference."""
+    trained = recipes.demo_qa_model(corpus, seed)
+    with mlflow.start_run(run_name="clinical-qa", nested=True) as run:
+        base = log_trained_model(trained.reference, trained.tokenizer, task="text-generation", name="clinical-qa-base")
+        info = _log(trained, "text-generation", "clinical-qa", run.info.run_id)
+        records = _with_members(trained.train, trained.held_out)
+        config = {"privacy": PRIVACY | {"reference": base.model_uri}, "seed": seed}
+        return _audit(info, records, config, run.info.run_id, expected="FAIL")
+
+
+def classifier(
+    name: str, train: Callable[[Corpus, int], TrainedModel], corpus: Corpus, seed: int, expected: str
+) -> Row:
+    """Train, log and audit one mortality classifier. Non-members are balanced as the members are."""
+    trained = train(corpus, seed)
+    labels = sorted(corpus.notes["outcome"].unique())
+    held_out = balanced(trained.held_out, labels, np.random.default_rng(seed))
+    with mlflow.start_run(run_name=name, nested=True) as run:
+        info = _log(trained, "text-classification", name, run.info.run_id)
+        config = {
+            "data": {"text": "text", "label": "label"},
+            "privacy": PRIVACY,
+            "backdoor": BACKDOOR,
+            "seed": seed,
+        }
+        return _audit(info, _with_members(trained.train, held_out), config, run.info.run_id, expected)
+
+
+def _log(trained: TrainedModel, task: Any, name: str, run_id: str) -> Any:
+    info = log_trained_model(trained.model, trained.tokenizer, task=task, name=name)
+    log_history(trained.history, run_id, info.model_id)
+    return info
+
+
+def _with_members(train: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
+    """Members and non-members in one frame, flagged."""
+    return pd.concat([train.assign(in_training=True), held_out.assign(in_training=False)], ignore_index=True)
+
+
+def _audit(info: Any, records: pd.DataFrame, config: Mapping[str, Any], run_id: str, expected: str) -> Row:
+    result = mlflow.models.evaluate(
+        model=info.model_uri,
+        data=records,
+        model_type="clinical-language-model",
+        evaluators=NAME,
+        evaluator_config=dict(config),
+    )
+    verdict = mlflow.MlflowClient().get_run(run_id).data.tags["clinsec.verdict"]
+    metrics = result.metrics
+    return Row(
+        info.name,
+        with_interval(metrics, "clinsec/privacy/worst_auc"),
+        with_interval(metrics, "clinsec/backdoor/worst_asr"),
+        verdict,
+        expected,
+    )
+
+
+def with_interval(metrics: Mapping[str, float], name: str) -> str:
+    """ "value (low to high)", or a dash where the audit did not ask."""
+    if name not in metrics:
+        return "-"
+    low, high = metrics.get(f"{name}_low", np.nan), metrics.get(f"{name}_high", np.nan)
+    return f"{metrics[name]:.3f} ({low:.3f} to {high:.3f})"
+
+
+def table(rows: list[Row]) -> list[str]:
+    """The rows as lines of equal columns."""
+    head = ("model", "worst AUC", "worst ASR", "verdict")
+    cells = [head, *((row.model, row.auc, row.asr, row.verdict) for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
+    return ["", lines[0], "  ".join("-" * width for width in widths), *lines[1:], ""]
+
+
+def _closing(rows: list[Row], seconds: float) -> list[str]:
+    surprises = [
+        f"Not as expected: {r.model} is {r.verdict}, expected {r.expected}." for r in rows if r.verdict != r.expected
+    ]
+    ui = Path(sys.executable).parent / "mlflow"
+    return [
+        *surprises,
+        f"Done in {seconds:.0f} s. To look at the runs and their audit cards:",
+        f"  {ui} ui --backend-store-uri {mlflow.get_tracking_uri()}",
+    ]
