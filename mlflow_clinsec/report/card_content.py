@@ -15,7 +15,7 @@ from mlflow_clinsec.report.headlines import (
     trigger_table,
 )
 from mlflow_clinsec.report.suppress import mask_summary
-from mlflow_clinsec.report.wording import level, of_100, read_auc, read_flag, read_tpr, visible
+from mlflow_clinsec.report.wording import level, of_100, read_auc, read_flag, read_tpr, said_of, visible
 from mlflow_clinsec.results import AttackResult, AuditReport, Family, Status
 
 ACCESS_TEXTS = {
@@ -49,10 +49,11 @@ def sections(report: AuditReport, min_cell: int) -> Row:
     """All rows by section name."""
     return {
         "flags": flags(report),
-        "notes": [visible(note, limit=400) for note in _unique(report, "notes")],
+        "notes": said_of(report, "notes"),
         "checks": [check for verdict in report.verdicts.values() for check in verdict.checks],
         "access": access(report),
         "attacks": privacy_rows(report),
+        "with_p": any("p_value" in result.values for result in report.of(Family.PRIVACY)),
         "triggers": trigger_rows(report),
         "trigger_reading": trigger_reading(report),
         "utility": utility_rows(report),
@@ -68,7 +69,7 @@ def flags(report: AuditReport) -> list[str]:
     """Every flag of the audit once, in a sentence, and whether the overlap guard left records out."""
     overlap = report.data_summary.get("overlap")
     left_out = isinstance(overlap, Mapping) and any(count for _, count in _leaves(overlap))
-    return [read_flag(flag) for flag in (*_unique(report, "flags"), *(["overlap"] if left_out else []))]
+    return [*said_of(report, "flags"), *([read_flag("overlap")] if left_out else [])]
 
 
 def access(report: AuditReport) -> list[Row]:
@@ -189,8 +190,3 @@ def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
             yield from _leaves(value, (*path, str(key)))
         else:
             yield (*path, str(key)), value
-
-
-def _unique(report: AuditReport, field: str) -> list[str]:
-    verdicts = (report.verdict, *report.verdicts.values())
-    return list(dict.fromkeys(text for verdict in verdicts for text in getattr(verdict, field)))

@@ -59,10 +59,10 @@ def _named(result: AttackResult) -> str:
 
 
 def _draw_curve(axes: Any, result: AttackResult, lowest: float, **style: Any) -> None:
-    """Draw what logarithmic axes can show; a rate of 0 has no place on them."""
+    """Draw what logarithmic axes can show: false-positive rate 0 has no place, true-positive rate 0 is the floor."""
     table = result.tables["roc"].sort_values(["fpr", "tpr"])
-    shown = table[(table["fpr"] >= lowest) & (table["tpr"] >= lowest)]
-    axes.plot(shown["fpr"], shown["tpr"], **{"linewidth": 1.8, **style})
+    shown = table[table["fpr"] >= lowest]
+    axes.plot(shown["fpr"], shown["tpr"].clip(lower=lowest), **{"linewidth": 1.8, **style})
 
 
 def _lowest(results: list[AttackResult]) -> float:

@@ -15,7 +15,7 @@ from mlflow_clinsec.report.suppress import MIN_CELL
 from mlflow_clinsec.report.wording import (
     check_title,
     number,
-    read_flag,
+    said_of,
     verdict_sentence,
     visible,
     with_interval,
@@ -86,8 +86,7 @@ def _check_rows(report: AuditReport) -> list[tuple[str, ...]]:
 
 
 def _flags(report: AuditReport) -> str:
-    flags = dict.fromkeys(flag for v in (report.verdict, *report.verdicts.values()) for flag in v.flags)
-    return "\n".join(f"- Read with care: {cell(read_flag(flag), limit=400)}" for flag in flags)
+    return "\n".join(f"- Read with care. {cell(flag, limit=400)}" for flag in said_of(report, "flags"))
 
 
 def _not_run(report: AuditReport) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from datetime import datetime, timezone
+from typing import Literal
 
 from mlflow_clinsec.results import AuditReport, Check, Decision, Estimate, Family
 
@@ -167,6 +168,17 @@ def _family_clause(report: AuditReport, family: Family) -> str:
     if checks:
         return check_clause(checks[0])
     return visible(verdict.notes[-1], limit=300).rstrip(".") if verdict.notes else ""
+
+
+def said_of(report: AuditReport, field: Literal["flags", "notes"]) -> list[str]:
+    """Flags or notes once each, as sentences that name the family they belong to."""
+    read = read_flag if field == "flags" else (lambda note: visible(note, limit=400))
+    families: list[tuple[str, str]] = [
+        (FAMILY_TITLES[family], text) for family, verdict in report.verdicts.items() for text in getattr(verdict, field)
+    ]
+    known = {text for _, text in families}
+    overall = [read(text) for text in getattr(report.verdict, field) if text not in known]
+    return list(dict.fromkeys([*overall, *(f"{title}: {read(text)}" for title, text in families)]))
 
 
 def read_flag(flag: str) -> str:

@@ -154,6 +154,13 @@ def test_flags_power_and_small_counts() -> None:
     assert "52" not in counts  # would give the 8 non-members away
 
 
+def test_the_p_column_stands_only_where_there_are_p_values() -> None:
+    report = made.passing()
+    without = replace(report, results=tuple(replace(result, values={}) for result in report.results))
+    assert "chance of an AUC this large" in parsed(report).text
+    assert "chance of an AUC this large" not in parsed(without).text
+
+
 def test_the_overlap_guard_is_told() -> None:
     assert "Some members also stood among the non-members" in parsed(made.passing()).text
     assert "Some members also stood among the non-members" not in parsed(made.inconclusive()).text

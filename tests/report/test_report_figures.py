@@ -78,6 +78,16 @@ def test_roc_leaves_out_what_log_axes_cannot_show() -> None:
         assert np.all(np.asarray(line.get_ydata(), dtype=float) > 0)
 
 
+def test_an_attack_that_finds_nobody_runs_along_the_floor() -> None:
+    report = made.passing()
+    nobody = pd.DataFrame({"fpr": [0.0, 0.01, 0.1, 1.0], "tpr": [0.0, 0.0, 0.0, 1.0]})
+    attack = replace(report.results[0], tables={"roc": nobody})
+    with house_style():
+        axes = draw_roc(replace(report, results=(attack,))).axes[0]
+    curve = next(line for line in axes.get_lines() if line.get_label().startswith("loss"))
+    assert curve.get_ydata().tolist() == [0.01, 0.01, 1.0]  # the axis starts at 1%, the smallest rate there is
+
+
 def test_small_bins_are_not_drawn_but_marked() -> None:
     table = pd.DataFrame(
         {"bin_low": [0.0, 1.0, 2.0], "bin_high": [1.0, 2.0, 3.0], "members": [10, 30, 0], "nonmembers": [0, 20, 9]}

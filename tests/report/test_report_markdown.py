@@ -20,7 +20,7 @@ def test_verdict_comes_first() -> None:
 
 
 def test_flags_stand_in_the_summary() -> None:
-    assert text_lines(made.inconclusive())[2].startswith("- Read with care: Members and non-members differ")
+    assert text_lines(made.inconclusive())[2].startswith("- Read with care. Privacy: Members and non-members differ")
 
 
 def text_lines(report: made.AuditReport) -> list[str]:

@@ -115,6 +115,15 @@ def test_an_undefined_check_says_why() -> None:
     assert wording.check_clause(check) == "TPR at 1% FPR is not defined (needs at least 100 non-members, got 40)"
 
 
+def test_notes_name_their_family_and_are_said_once() -> None:
+    report = made.backdoor_fail()
+    few = replace(report.verdicts[Family.BACKDOOR], notes=("Only 12 records.",), flags=("few records",))
+    overall = replace(report.verdict, notes=("Only 12 records.", "Of the whole."))
+    audit = replace(report, verdict=overall, verdicts={**report.verdicts, Family.BACKDOOR: few})
+    assert wording.said_of(audit, "notes") == ["Of the whole.", "Integrity: Only 12 records."]
+    assert wording.said_of(audit, "flags") == [f"Integrity: {wording.FLAG_TEXTS['few records']}"]
+
+
 def test_times_and_flags() -> None:
     assert wording.when("2026-11-21T20:57:11+00:00") == "2026-11-21 20:57 UTC"
     assert wording.when("yesterday") == "yesterday"
