@@ -64,7 +64,8 @@ class ClusteredShare:
         """
         k, p = self.n_groups, self.value
         spread = float(np.square(self.residuals).sum())
-        if self.rarer == 0 or k < 2 or spread == 0:
+        independent_records = self.binary and k == self.n_records
+        if self.rarer == 0 or k < 2 or spread == 0 or independent_records:
             return float(k)
         # Divided by n - 1, as the spread is by k - 1, so that deff is exactly 1 for groups of one record.
         independent = p * (1 - p) * self.n_records**2 / max(self.n_records - 1, 1)

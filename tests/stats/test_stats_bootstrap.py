@@ -1,0 +1,224 @@
+"""The bootstrap by patient: draws against a plain loop, degenerate cases, and coverage."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simulate_coverage import SHIFTS, Design, clustered_scores, coverage, ranking_coverage
+
+from mlflow_clinsec.errors import DataError
+from mlflow_clinsec.results import Estimate
+from mlflow_clinsec.stats import weighted
+from mlflow_clinsec.stats.arrays import BoolArray, FloatArray, IntArray
+from mlflow_clinsec.stats.bootstrap import METRICS, cluster_weights, group_means, ranking_bootstrap
+from mlflow_clinsec.stats.clusters import wilson
+from mlflow_clinsec.stats.roc import auc, tpr_at_fpr
+from mlflow_clinsec.stats.weighted import Rate, weighted_ranking, weighted_share
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def audit(seed: int = 0, shift: float = 0.7) -> tuple[FloatArray, BoolArray, IntArray]:
+    return clustered_scores(Design(30, 30, 5, 0.4), shift, rng(seed))
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.integers(-3, 3), st.booleans(), st.integers(0, 5)), min_size=4, max_size=40))
+def test_a_weighted_ranking_is_the_ranking_of_repeated_records(records: list[tuple[int, bool, int]]) -> None:
+    scores, member, cluster = (np.array(part) for part in zip(*records, strict=True))
+    weights = rng().integers(0, 3, size=(6, 8))
+    aucs, tprs = weighted_ranking(
+        scores.astype(float), member.astype(bool), cluster, weights, [Rate(0.5), Rate(0.2), Rate(0.3, 1.0)]
+    )
+    for draw in range(8):
+        repeat = weights[cluster, draw]
+        again, flags = np.repeat(scores.astype(float), repeat), np.repeat(member.astype(bool), repeat)
+        assert aucs[draw] == pytest.approx(auc(again, flags), nan_ok=True)
+        if flags.any() and not flags.all():
+            assert tprs[:, draw] == pytest.approx(
+                [loop_tpr(again, flags, *at) for at in ((0.5, 0), (0.2, 0), (0.3, 1))]
+            )
+
+
+def loop_tpr(scores: FloatArray, member: BoolArray, fpr: float, spare: float) -> float:
+    best = 0.0
+    for threshold in set(scores.tolist()):
+        false = (scores[~member] >= threshold).sum()
+        if (false + spare) / ((~member).sum() + spare) <= fpr + 1e-12:
+            best = max(best, float((scores[member] >= threshold).mean()))
+    return best
+
+
+def test_draws_in_blocks_are_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, member, group = audit()
+    weights = cluster_weights(group, rng(), 50, member).T
+    whole = weighted_ranking(scores, member, group, weights, [Rate(0.01)])
+    monkeypatch.setattr(weighted, "BLOCK", 3 * scores.size)
+    for one, other in zip(whole, weighted_ranking(scores, member, group, weights, [Rate(0.01)]), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weighted_share_counts_repeated_records() -> None:
+    hits, among = np.array([True, False, True, True]), np.array([True, True, True, False])
+    weights = np.array([[1, 2, 0], [1, 0, 0]])
+    # Cluster 0 holds a hit and a miss, cluster 1 a hit; the last record is not asked for.
+    found = weighted_share(hits, among, np.array([0, 0, 1, 1]), weights)
+    np.testing.assert_allclose(found, [2 / 3, 1 / 2, math.nan])
+
+
+def test_weights_draw_each_stratums_clusters_among_themselves() -> None:
+    group, strata = np.array([9, 9, 4, 7, 2]), np.array([1, 1, 0, 0, 1])
+    weights = cluster_weights(group, rng(), 2000, strata)
+    assert weights.shape == (2000, 4)  # clusters 2, 4, 7, 9
+    assert (weights[:, [0, 3]].sum(axis=1) == 2).all()
+    assert (weights[:, [1, 2]].sum(axis=1) == 2).all()
+    # Two draws out of two clusters: a cluster is left out with probability (1/2)^2.
+    assert np.mean(weights[:, 0] == 0) == pytest.approx(0.25, abs=0.04)
+
+
+def test_estimates_are_the_plain_figures_with_intervals_around_them() -> None:
+    scores, member, group = audit()
+    found = ranking_bootstrap({"loss": scores}, member, group, rng())["loss"]
+    assert found.auc.value == pytest.approx(auc(scores, member))
+    assert found.tpr_at_1pct_fpr.value == pytest.approx(tpr_at_fpr(scores, member, 0.01))
+    assert list(found.as_mapping()) == list(METRICS)
+    assert (found.n_members, found.n_nonmembers, found.n_dropped) == (150, 150, 0)
+    for estimate in (found.auc, found.tpr_at_1pct_fpr, found.balanced_accuracy):
+        assert 0 <= estimate.low < estimate.value < estimate.high <= 1
+        assert estimate.n == 60
+
+
+def test_same_seed_same_estimates_and_input_untouched() -> None:
+    scores, member, group = audit()
+    kept = scores.copy()
+    first, again, other = (ranking_bootstrap({"s": scores}, member, group, rng(seed))["s"] for seed in (5, 5, 6))
+    assert first.as_mapping() == again.as_mapping()
+    assert first.auc.low != other.auc.low
+    assert (scores == kept).all()
+
+
+def test_a_score_does_not_depend_on_the_others() -> None:
+    scores, member, group = audit()
+    alone = ranking_bootstrap({"a": scores}, member, group, rng())["a"]
+    among = ranking_bootstrap({"b": -scores, "a": scores}, member, group, rng())["a"]
+    assert alone.as_mapping() == among.as_mapping()
+
+
+def test_a_higher_level_is_read_from_the_same_draws() -> None:
+    scores, member, group = audit()
+    found = ranking_bootstrap({"s": scores}, member, group, rng())["s"]
+    for metric in ("auc", "tpr_at_1pct_fpr", "balanced_accuracy"):
+        at_95, at_99 = found.at_level(metric, 0.95), found.at_level(metric, 0.99)
+        assert at_95 == found.as_mapping()[metric]
+        assert at_99.low <= at_95.low <= at_95.high <= at_99.high
+        assert at_99.high - at_99.low > at_95.high - at_95.low
+        assert (at_99.value, at_99.level) == (at_95.value, 0.99)
+    assert not found.at_level("tpr_at_0_1pct_fpr", 0.99).is_defined
+
+
+def test_perfect_separation_is_not_certain() -> None:
+    # 25 and 40 patients, no inversion: the smaller class counts as 25 records, Wilson's lower bound of 25 / 25.
+    group = np.repeat(np.arange(65), 4)
+    member = group < 25
+    found = ranking_bootstrap({"s": member * 2.0 + rng().random(260)}, member, group, rng())["s"]
+    assert found.auc.value == found.auc.high == 1
+    assert found.auc.low == pytest.approx(wilson(25, 25)[0])
+    assert found.balanced_accuracy.low == pytest.approx(wilson(25, 25)[0])
+    assert found.tpr_at_1pct_fpr.low < 0.9
+
+
+def test_a_score_without_information_keeps_an_interval() -> None:
+    member = np.arange(200) < 100
+    found = ranking_bootstrap({"s": np.zeros(200)}, member, np.arange(200), rng())["s"]
+    assert (found.auc.value, found.tpr_at_1pct_fpr.value) == (0.5, 0)
+    assert found.auc.low < 0.45 < 0.55 < found.auc.high
+    assert found.tpr_at_1pct_fpr.high > 0.01
+
+
+def test_unscored_records_are_dropped_and_counted() -> None:
+    scores, member, group = audit()
+    holes = scores.copy()
+    holes[[0, 1, 2, 3, 4, 299]] = np.nan  # all five notes of patient 0, one of the last
+    found = ranking_bootstrap({"s": holes}, member, group, rng())["s"]
+    assert (found.n_dropped, found.n_members, found.n_nonmembers) == (6, 145, 149)
+    assert found.auc.n == 59
+    assert found.auc.value == pytest.approx(auc(scores[5:299], member[5:299]))
+
+
+def test_what_cannot_be_said_is_nan_with_its_reason() -> None:
+    scores, member, group = audit()
+    few = ranking_bootstrap({"s": scores[120:180]}, member[120:180], group[120:180], rng())["s"]
+    assert few.auc.is_defined
+    assert "at least 100 non-members, got 30" in few.tpr_at_1pct_fpr.reason
+    assert "at least 1000 non-members" in few.tpr_at_0_1pct_fpr.reason
+    one_class = ranking_bootstrap({"s": scores[:150]}, member[:150], group[:150], rng())["s"]
+    assert all("both members and non-members" in e.reason for e in one_class.as_mapping().values())
+    empty = ranking_bootstrap({"s": np.full(300, np.nan)}, member, group, rng())["s"]
+    assert not empty.auc.is_defined
+    assert empty.n_dropped == 300
+    pair = ranking_bootstrap({"s": [0.1, 0.9]}, [0, 1], [0, 1], rng())["s"]
+    assert "two patients" in pair.balanced_accuracy.reason
+    assert pair.auc.low < 0.5 < pair.auc.high  # one patient a side says nothing
+
+
+def test_a_patient_on_both_sides_is_drawn_as_one() -> None:
+    scores, member, group = audit()
+    straddling = np.where(np.isin(group, (0, 59)), 60, group)
+    found = ranking_bootstrap({"s": scores}, member, straddling, rng())["s"]
+    assert found.auc.n == 59
+    assert found.auc.low < found.auc.value < found.auc.high
+
+
+def test_bad_input_is_refused_before_any_work() -> None:
+    scores, member, group = audit()
+    with pytest.raises(DataError, match="ok are booleans"):
+        ranking_bootstrap({"ok": scores > 0}, member, group, rng())
+    with pytest.raises(DataError, match=r"short \(299,\)"):
+        ranking_bootstrap({"short": scores[:-1]}, member, group, rng())
+    with pytest.raises(DataError, match="level"):
+        ranking_bootstrap({"s": scores}, member, group, rng(), level=95)
+
+
+def test_group_means_by_hand() -> None:
+    scores = np.array([1.0, 3.0, 10.0, np.nan, np.nan, 7.0])
+    found, member, codes = group_means(scores, [1, 1, 0, 0, 0, 1], [5, 5, 2, 2, 9, 7])
+    np.testing.assert_allclose(found, [10.0, 2.0, 7.0, math.nan])
+    assert member.tolist() == [False, True, True, False]
+    assert codes.tolist() == [2, 5, 7, 9]
+
+
+def test_group_means_refuse_a_patient_on_both_sides() -> None:
+    with pytest.raises(DataError, match="1 of 2 groups"):
+        group_means([1.0, 2.0, 3.0], [0, 1, 1], [4, 4, 5])
+
+
+def test_forty_patients_of_ten_notes_by_patient_and_by_note() -> None:
+    # The peers' mistake: with 40 patients of 10 alike notes, intervals from resampled notes miss far too often.
+    design, truth, noise = Design(20, 20, 10, 0.6), 0.7, rng(11)
+    by_patient: list[Estimate] = []
+    by_note: list[Estimate] = []
+    for _ in range(200):
+        scores, member, group = clustered_scores(design, SHIFTS["auc"](truth), noise)
+        for codes, found in ((group, by_patient), (np.arange(400), by_note)):
+            found.append(ranking_bootstrap({"s": scores}, member, codes, noise, 200)["s"].auc)
+    assert coverage(iter(by_patient), truth)[0] >= 0.90
+    assert coverage(iter(by_note), truth)[0] < 0.80
+
+
+@pytest.mark.parametrize("truth", [0.5, 0.8])
+def test_auc_intervals_cover_with_forty_patients(truth: float) -> None:
+    inside, _, _ = ranking_coverage("auc", Design(20, 20, 10, 0.3), truth, runs=200, seed=4, n_boot=200)
+    assert 0.91 <= inside <= 0.99
+
+
+def test_low_fpr_intervals_rarely_lie_above_the_truth() -> None:
+    # What fails a release is an interval above the threshold: that must not happen by chance in over 2.5 to 5%.
+    inside, above, _ = ranking_coverage("tpr_at_1pct_fpr", Design(40, 40, 10, 0.3), 0.05, 200, 5, 200)
+    assert inside >= 0.93
+    assert above <= 0.05
