@@ -161,7 +161,10 @@ def _slow_notes(fast: bool) -> dict[str, str]:
 
 
 def _class_names(model: Any, labels: Sequence[str] | None) -> Sequence[str] | None:
-    """The user's names for a model whose own are only numbers."""
+    """The user's names, by position, for a model whose own are only numbers."""
     own = [str(name) for name in model.config.id2label.values()]
     generic = all(re.fullmatch(r"LABEL_\d+", name) for name in own)
-    return labels if labels and generic and len(labels) == len(own) else None
+    if not labels or not generic or len(labels) != len(own):
+        return None
+    logger.warning("clinsec: the model only numbers its classes; they are taken for the given labels in that order")
+    return labels
