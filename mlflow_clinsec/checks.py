@@ -16,6 +16,9 @@ from mlflow_clinsec.stats import power
 
 ALPHA = 0.05
 
+METRIC_NAMES: Mapping[str, str] = {"auc": "AUC", "tpr_at_1pct_fpr": "TPR at 1% FPR"}
+"""Metrics that a policy judges, as people write them."""
+
 
 def decide(estimate: Estimate, threshold: float) -> Decision:
     """Hold one interval against one threshold."""
@@ -42,7 +45,7 @@ def membership_check(
         estimate,
         threshold,
         decision,
-        _explain(metric.replace("_", " "), worst, estimate, threshold, decision),
+        _explain(METRIC_NAMES[metric], worst, estimate, threshold, decision),
         smallest_detectable=smallest,
         records_needed=needed if decision is Decision.INCONCLUSIVE else None,
     )

@@ -127,12 +127,12 @@ def _conclude(
         notes.extend(f"{r.name} did not run ({r.status.value}): {r.reason}" for r in gaps)
         decisions.append(Decision.INCONCLUSIVE)
     decision = Decision.worst(decisions)
-    if records < evidence.config.policy.min_records:
+    if not checks:
+        notes.append("Nothing that the policy judges could be computed; that is not a pass.")
+    elif records < evidence.config.policy.min_records:
         flags.append(FEW_RECORDS)
         notes.append(f"Only {_cell(records, evidence)} records on the smaller side; too few to decide anything.")
         decision = Decision.INCONCLUSIVE
-    if not checks:
-        notes.append("Nothing that the policy judges could be computed; that is not a pass.")
     return Verdict(decision, tuple(checks), tuple(notes), tuple(flags))
 
 
