@@ -10,6 +10,8 @@ import re
 
 import numpy as np
 
+from mlflow_clinsec.perturb.negation import has_cue
+
 _SENTENCE = re.compile(r"(?:(?<=[.!?] )|(?<=\n)|^)[A-Z][^.!?\n:;\"()]*(?:\.\d[^.!?\n:;\"()]*)*\.(?=\s|$)")
 _OPENERS = (
     "if|when|whenever|because|although|while|since|before|after|once|unless|until|during|given|despite|because of|"
@@ -21,9 +23,6 @@ _TRAILING = re.compile(r"(?P<main>[^,]+?) (?P<clause>(?:because|although|even th
 _PLAIN = frozenset(
     {"the", "a", "an", "this", "these", "those", "that", "there", "it", "he", "she", "they", "we", "you", "his", "her"}
     | {"their", "its", "your", "our", "some", "many", "most", "people", "patients", "children", "all", "such", "other"}
-)
-_NEGATION = re.compile(
-    r"\b(?:no|not|nor|neither|never|none|without|den(?:y|ies|ied)|cannot|unable|absent|negative)\b|n't\b|w/o", re.I
 )
 _SHORTEST = 3
 
@@ -40,13 +39,12 @@ def move_clauses(text: str, share: float, rng: np.random.Generator) -> str:
 
 def _moved(sentence: str) -> str:
     """The sentence with its clause moved; "" when it has none that may move."""
-    if _NEGATION.search(sentence):
+    fronted, trailing = _FRONTED.fullmatch(sentence), _TRAILING.fullmatch(sentence)
+    if not (fronted or trailing) or has_cue(sentence):
         return ""
-    fronted = _FRONTED.fullmatch(sentence)
     if fronted and _long_enough(fronted):
         main = re.sub(r"^then ", "", fronted["main"])
         return f"{_raised(main)} {_lowered(fronted['clause'])}."
-    trailing = _TRAILING.fullmatch(sentence)
     if trailing and _long_enough(trailing) and _opens_plainly(trailing["main"]):
         return f"{_raised(trailing['clause'])}, {_lowered(trailing['main'])}."
     return ""

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mlflow_clinsec.perturb.phrases import PhraseIndex, Token
+from mlflow_clinsec.perturb.phrases import PhraseIndex, Token, tokenize
 from mlflow_clinsec.perturb.vocabulary import read_rows
 
 _END_MARKS = frozenset(".;:?!()")
@@ -58,6 +58,11 @@ def find_scopes(text: str, tokens: Sequence[Token]) -> list[Scope]:
         elif kind == "after":
             scopes.append(Scope(start, stop, _backward(text, tokens, start, kinds), start))
     return scopes
+
+
+def has_cue(text: str) -> bool:
+    """Whether anything in the text is negated."""
+    return any(kind in ("before", "after") for _, _, kind in _find_cues(tokenize(text)))
 
 
 def _find_cues(tokens: Sequence[Token]) -> list[tuple[int, int, str]]:

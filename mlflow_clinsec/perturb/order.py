@@ -9,16 +9,17 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 import numpy as np
 
+from mlflow_clinsec.perturb.negation import has_cue
 from mlflow_clinsec.perturb.phrases import Token, tokenize
 from mlflow_clinsec.perturb.vocabulary import CLINICAL, Hit, Lexicon, read_rows
 
 _HEADER = re.compile(r"^[ \t]*([A-Z][A-Za-z/&() -]{1,40}?)[ \t]*:", re.MULTILINE)
-_LABEL = re.compile(r"(?:^|(?<=[.;] )|(?<=\n))([A-Z][A-Za-z]{1,15})\s?:(?=\s)")
+_LABEL = re.compile(r"(?:^|(?<=[.;:] )|(?<=\n))([A-Z][A-Za-z]{1,15})\s?:(?=\s)")
 _CHUNK = re.compile(r"(?:[^.;:\n()]|(?<=\d)\.(?=\d)|\.(?=[^\s])|:(?=\s-|\d)| : )+")
 _VALUE_ITEM = re.compile(r"(?:and )?[A-Za-z][\w%/+ -]{0,30}? (?:of )?[<>]?\d[\d./]*%?(?: [A-Za-z/%]{1,8})?")
 _BULLETS = re.compile(r"(?: - [^.:;\n-]{3,60}?(?= - )){3,}")
@@ -116,9 +117,9 @@ def list_groups(text: str, lexicon: Lexicon) -> list[Group]:
 
 
 def _value_lists(text: str, lexicon: Lexicon) -> Iterator[Group]:
-    """ "Na 138, K 4.1, Cl 104", and whatever a list header announces."""
+    """ "Na 138, K 4.1, Cl 104", and whatever a list header announces, up to a negation, which reaches over commas."""
     for chunk in _CHUNK.finditer(text):
-        items = _comma_items(text, chunk.start(), chunk.end())
+        items = list(takewhile(lambda item: not has_cue(text[slice(*item)]), _comma_items(text, *chunk.span())))
         if len(items) < 3:
             continue
         if all(_VALUE_ITEM.fullmatch(text, *item) for item in items) or (
@@ -193,7 +194,9 @@ def _linked(text: str, tokens: Sequence[Token], first: Hit, second: Hit) -> bool
 def _is_closed(text: str, tokens: Sequence[Token], run: Sequence[Hit]) -> bool:
     """Whether no modifier can reach into the list from either side."""
     first, last = run[0].start, run[-1].stop
-    leads = first == 0 or tokens[first - 1].lower in _names("lead") or tokens[first - 1].text in ".:;("
+    before = tokens[max(first - 2, 0) : first]
+    led = bool(before) and before[-1].lower in _names("lead") and before[0].text != ","
+    leads = first == 0 or led or before[-1].text in ".:;("
     ends = (
         last >= len(tokens)
         or tokens[last].text in _LIST_ENDS

@@ -17,6 +17,9 @@ from mlflow_clinsec.perturb.numbers import Quantity, read_quantities
 from mlflow_clinsec.perturb.phrases import Token, tokenize
 from mlflow_clinsec.perturb.vocabulary import CLINICAL, Entry, Hit, load_lexicon
 
+# Units that people leave out: "she is 57" and "she is 57 years old" are the same.
+_SILENT_UNITS = frozenset({"", "year-old"})
+_POLAR = CLINICAL | {"word"}
 _MEASURED = frozenset({"drug", "lab", "vital"})
 _SIDES = {
     "left": "left",
@@ -28,11 +31,11 @@ _SIDES = {
     "left-sided": "left",
     "right-sided": "right",
 }
-_NO_SIDE_BEFORE = frozenset({"all", "quite"})
+# "All right", "that's right", "right now": no side. Nor is a "right" that stands between punctuation marks.
+_NO_SIDE_BEFORE = frozenset({"all", "quite", "that's", "you're", "yeah", "yes"})
 _NO_SIDE_AFTER = frozenset(
     {"now", "away", "after", "before", "against", "ama", "without", "over", "untreated", "alone"}
 )
-_SIDE_LINKS = frozenset({"-", "side", "sided", "(", ")", "the", "of"})
 
 
 class Item(NamedTuple):
@@ -96,8 +99,9 @@ def profile_of(text: str, known: frozenset[str]) -> Profile:
     profile.drugs = frozenset(item.key for item in items if item.category == "drug")
     profile.frequencies.update(item.key for item in items if item.category == "frequency")
     _count_quantities(profile, quantities)
-    _count_values(profile, text, tokens, quantities, items)
-    _count_sides(profile, items)
+    parts = _parts(text, tokens)
+    _count_values(profile, parts, quantities, items)
+    _count_sides(profile, parts, items)
     _count_negation(profile, find_scopes(text, tokens), items)
     return profile
 
@@ -146,7 +150,8 @@ def _side_at(tokens: Sequence[Token], position: int) -> str:
     if token.text in ("L", "R"):
         spelled = after[:1].isalpha() or (before == "(" and after == ")")
         return {"L": "left", "R": "right"}[token.text] if spelled and before != "&" else ""
-    if before in _NO_SIDE_BEFORE or after in _NO_SIDE_AFTER:
+    alone = (not before[:1].isalnum() or before in ("is", "are")) and after[:1] in (".", ",", "?", "!", "")
+    if before in _NO_SIDE_BEFORE or after in _NO_SIDE_AFTER or (alone and token.lower == "right"):
         return ""
     return _SIDES.get(token.lower, "")
 
@@ -160,15 +165,14 @@ def entry_sides(entry: Entry) -> tuple[str, ...]:
 def _count_quantities(profile: Profile, quantities: Sequence[Quantity]) -> None:
     for quantity in quantities:
         (profile.loose_numbers if quantity.loose else profile.numbers)[quantity.value] += 1
-        if quantity.unit and not quantity.loose:
+        if quantity.unit not in _SILENT_UNITS and not quantity.loose:
             profile.amounts[quantity.value, quantity.unit] += 1
 
 
 def _count_values(
-    profile: Profile, text: str, tokens: Sequence[Token], quantities: Sequence[Quantity], items: Sequence[Item]
+    profile: Profile, part_of: Sequence[int], quantities: Sequence[Quantity], items: Sequence[Item]
 ) -> None:
     """Beside each number, the measured concept of the same comma-separated part: the last before it, or the next."""
-    part_of = _parts(text, tokens)
     measured = [item for item in items if item.category in _MEASURED]
     for quantity in quantities:
         if quantity.loose or quantity.unit == "date":
@@ -190,20 +194,22 @@ def _parts(text: str, tokens: Sequence[Token]) -> list[int]:
     return parts
 
 
-def _count_sides(profile: Profile, items: Sequence[Item]) -> None:
+def _count_sides(profile: Profile, part_of: Sequence[int], items: Sequence[Item]) -> None:
+    """Beside each side, what it describes: the next word of the same part, or the last one before."""
     for index, item in enumerate(items):
         if item.category != "side":
             continue
+        after = (other.key for other in items[index + 1 :] if part_of[other.start] == part_of[item.start])
+        before = (other.key for other in items[index - 1 :: -1] if index and other.category != "side")
         profile.sides[item.key] += 1
-        described = next((o.key for o in items[index + 1 :] if o.key not in _SIDE_LINKS), "")
-        profile.sided[item.key, described] += 1
+        profile.sided[item.key, next(after, "") or next(before, "")] += 1
 
 
 def _count_negation(profile: Profile, scopes: Sequence[Scope], items: Sequence[Item]) -> None:
     cue_tokens = {i for scope in scopes for i in range(scope.cue_start, scope.cue_stop)}
     negated = {i for scope in scopes for i in range(scope.start, scope.stop)} - cue_tokens
     for item in items:
-        if item.start in cue_tokens or item.stop - 1 in cue_tokens or item.category == "side":
+        if item.start in cue_tokens or item.stop - 1 in cue_tokens or item.category not in _POLAR:
             continue
         before, total = profile.polarity.get(item.key, (0, 0))
         is_negated = item.start in negated

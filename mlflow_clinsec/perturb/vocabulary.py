@@ -26,7 +26,10 @@ CLINICAL = frozenset({"condition", "symptom", "finding", "drug", "lab", "vital",
 CATEGORIES = CLINICAL | {"charting", "frequency", "header", "phrase"}
 _LINKS = frozenset({"of", "is", "was", "=", ":", "at", "level"})
 # Abbreviations whose lower-case spelling is an English word, or another abbreviation.
-_LOWER_CASE_WORDS = frozenset({"aids", "all", "cat", "has", "hit", "mom", "per", "red", "rom", "tia", "was"})
+_LOWER_CASE_WORDS = frozenset(
+    {"add", "aids", "all", "bun", "cap", "cat", "doe", "has", "hit", "map", "mom", "pad", "pap", "per", "pet", "red"}
+    | {"rom", "sob", "tee", "was"}
+)
 
 
 class Form(NamedTuple):
@@ -173,6 +176,7 @@ def read_rows(name: str) -> Iterator[tuple[str, str]]:
 
 
 TERM_FILES = (
+    "headers.tsv",  # before a colon they win over the same words elsewhere
     "conditions.tsv",
     "symptoms.tsv",
     "drugs.tsv",
@@ -180,7 +184,6 @@ TERM_FILES = (
     "procedures.tsv",
     "anatomy.tsv",
     "charting.tsv",
-    "headers.tsv",
     "phrases.tsv",
 )
 
