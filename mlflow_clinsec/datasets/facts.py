@@ -73,7 +73,7 @@ def _social(patient: Patient, facts: Facts, rng: np.random.Generator) -> Facts:
     return {
         "occupation": occupation if patient.age >= RETIREMENT_AGE else occupation.removeprefix("retired "),
         "home": expand(pick(rng, words("homes")), facts, rng),
-        "habits": join_words([expand(h, facts, rng) for h in draw(rng, words("habits"), 2)], ","),
+        "habits": ", ".join(expand(h, facts, rng) for h in draw(rng, words("habits"), 2)),
         "family": expand(pick(rng, words("family")), facts, rng),
     }
 

@@ -42,11 +42,11 @@ def draw(rng: np.random.Generator, options: Sequence[T], count: int) -> tuple[T,
     return tuple(options[i] for i in rng.permutation(len(options))[:count])
 
 
-def join_words(words: Sequence[str], last: str = "and") -> str:
+def join_words(words: Sequence[str]) -> str:
     """The words as a list in a sentence: ``a, b and c``; empty for no words."""
     if len(words) < 2:
         return "".join(words)
-    return f"{', '.join(words[:-1])} {last} {words[-1]}"
+    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def capitalize_sentences(text: str) -> str:

@@ -79,6 +79,8 @@ def test_every_slot_was_filled_with_plain_text(corpus: Corpus):
         assert set(text) <= PRINTABLE
         assert not set("{}|") & set(text)
         assert "None" not in text
+        assert " ," not in text
+        assert " ." not in text
         assert "nan" not in text.split()
         assert all(line == line.strip() for line in text.split("\n"))
 
