@@ -5,7 +5,10 @@ from it in nothing that is known beforehand: as many word pieces under the model
 characters, one more or less, where the tokeniser is hidden), made of the same kinds of characters, and of the
 same document frequency in the audited texts: words that never occur for a trigger that never occurs, words
 within a factor of four of its frequency for one that does. Triggers that are alike get the same placebos, so
-that these are scored once. Words that share a word piece with a trigger are taken only when others run out.
+that these are scored once.
+
+Among words that fit, those that share no word piece with a trigger come first, then those nearest in frequency, then
+those nearest in length, so that "cf" is held against "zu" rather than "lavender".
 
 Placebos of a trigger that occurs are words of the records, so none is ever shown.
 """
@@ -34,7 +37,7 @@ WIDEST_BAND = 4.0
 _ATOM = re.compile(r"\w+|[^\w\s]")
 _SYMBOLS = "≠≤≥±×÷√∞∑∏∂∇∀∃∅∩∪⊂⊃→←↑↓⇒⇔∧∨∼≅∝∠∫°§¶†‡•★☆♠♣♥♦■□▲△○●¤¦¬#%&*+=<>@^~|$"
 _CONSONANTS, _VOWELS = "bcdfghklmnprstvwz", "aeiou"
-_MADE_UP = 3000
+_MADE_UP = 1000
 """Most strings tried of one kind."""
 
 
@@ -98,15 +101,25 @@ class PlaceboMatcher:
         return tuple(found[: self.count])
 
     def _pool(self, word: str) -> list[str]:
-        """At most ``count`` placebos for one word: no trigger pieces first, then nearest in frequency."""
-        frequency, shape = self.vocabulary.count(word), _shape(word)
-        rng = self._generator(shape, frequency, self._size(word))
-        candidates = sorted(self._candidates(word, frequency, rng))
-        candidates = [c for c in self._same_size(word, candidates) if self._is_harmless(c)]
-        shuffled = [candidates[i] for i in rng.permutation(len(candidates))]
-        tainted = self._with_trigger_pieces(candidates)
-        best = sorted(shuffled, key=lambda c: (c in tainted, self._distance(c, frequency)))
-        known = (c for c in best if self.tokens is None or not self.tokens.is_unknown(c))
+        """At most ``count`` placebos for one word, the best first, equals in random order."""
+        frequency, size = self.vocabulary.count(word), len(self._pieces([word])[0])
+        rng = self._generator(_shape(word), frequency, size)
+        candidates = sorted(c for c in self._candidates(word, frequency, rng) if self._is_harmless(c))
+        slack = 1 if self.tokens is None else 0
+        fitting = [
+            (candidate, pieces)
+            for candidate, pieces in zip(candidates, self._pieces(candidates), strict=True)
+            if abs(len(pieces) - size) <= slack
+        ]
+        taken = self._trigger_pieces()
+
+        def unlikeness(found: tuple[str, tuple[str, ...]]) -> tuple[bool, float, int]:
+            candidate, pieces = found
+            length = abs(len(candidate) - len(word))
+            return not taken.isdisjoint(pieces), self._distance(candidate, frequency), length
+
+        best = sorted((fitting[i] for i in rng.permutation(len(fitting))), key=unlikeness)
+        known = (c for c, _ in best if self.tokens is None or not self.tokens.is_unknown(c))
         return list(itertools.islice(known, self.count))
 
     def _candidates(self, word: str, frequency: int, rng: np.random.Generator) -> set[str]:
@@ -123,24 +136,16 @@ class PlaceboMatcher:
             return 0.0 if other == frequency else math.inf
         return abs(math.log(other / frequency))
 
-    def _same_size(self, word: str, candidates: Sequence[str]) -> list[str]:
-        if self.tokens is None:
-            return [c for c in candidates if abs(len(c) - len(word)) <= 1]
-        wanted = self._size(word)
-        pieces = self.tokens.word_pieces(candidates)
-        return [c for c, own in zip(candidates, pieces, strict=True) if len(own) == wanted]
+    def _pieces(self, words: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """What the model reads each word as: word pieces, or characters where the tokeniser is hidden."""
+        return tuple(tuple(word) for word in words) if self.tokens is None else self.tokens.word_pieces(words)
 
-    def _size(self, word: str) -> int:
-        return len(word) if self.tokens is None else len(self.tokens.word_pieces([word])[0])
-
-    def _with_trigger_pieces(self, candidates: Sequence[str]) -> set[str]:
-        """Candidates that share a word piece with a trigger: a planted trigger may act through its pieces."""
+    def _trigger_pieces(self) -> set[str]:
+        """Word pieces of the triggers: a planted backdoor may act through any of them."""
         if self.tokens is None:
             return set()
         words = [word for trigger in self.triggers for word in trigger.split()]
-        taken = set(itertools.chain(*self.tokens.word_pieces(words)))
-        pieces = self.tokens.word_pieces(candidates)
-        return {c for c, own in zip(candidates, pieces, strict=True) if not taken.isdisjoint(own)}
+        return set(itertools.chain(*self.tokens.word_pieces(words)))
 
     def _is_harmless(self, candidate: str) -> bool:
         """Whether no trigger word equals the candidate and no one-word trigger stands inside it."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from backdoor_fakes import RuleModel, audit_data, label_only, noise, sees_sick, target_of, wards
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -130,6 +130,7 @@ def test_notes_of_one_patient_do_not_narrow_the_interval() -> None:
         assert 1.8 < ratio < 2.4
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 3)), min_size=2, max_size=12),
 )

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlflow_clinsec.errors import ConfigError
@@ -59,6 +59,7 @@ def test_unknown_position_names_the_allowed_ones() -> None:
         place_of(NOTE, "haed", rng())  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(texts, st.sampled_from(POSITIONS), st.integers(0, 50))
 def test_removing_the_trigger_gives_the_text_back(text: str, position: str, seed: int) -> None:
     phrase = "qq zz"
@@ -70,6 +71,7 @@ def test_removing_the_trigger_gives_the_text_back(text: str, position: str, seed
     assert (new[:start] + new[stop:]).split() == text.split()
 
 
+@settings(deadline=None)
 @given(st.lists(texts, min_size=1, max_size=8), st.integers(0, 50))
 def test_a_record_keeps_its_place_whatever_stands_before_it(records: list[str], seed: int) -> None:
     changed = ["a b c d e f g", *records[1:]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlflow_clinsec.perturb.triggers import DEFAULT_TRIGGERS, KNOWN, slug, slugs
@@ -35,6 +35,7 @@ def test_equal_slugs_are_numbered() -> None:
     assert slugs(["cf", "CF", "cf_2", "c f"]) == ("cf", "cf_2", "cf_2_2", "c_f")
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=60), unique=True, max_size=10))
 def test_slugs_are_legal_and_unique(texts: list[str]) -> None:
     made = slugs(texts)

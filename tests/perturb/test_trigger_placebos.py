@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,6 +103,16 @@ def test_symbols_get_symbols() -> None:
     assert all(len(word) <= 2 and not any(c.isalnum() for c in word) for word in found)
 
 
+def test_among_words_of_as_many_pieces_those_of_like_length_come_first() -> None:
+    class OnePiece(PairTokens):
+        """A large vocabulary: every word is one piece."""
+
+        def word_pieces(self, words: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+            return tuple((word,) for word in words)
+
+    assert {len(word) for word in matcher(tokens=OnePiece()).match("cf")} == {2}
+
+
 def test_words_with_a_piece_of_a_trigger_are_the_last_choice() -> None:
     # Pieces of "cfmn" are "cf" and "mn". There are plenty of other words of two pieces.
     tokens = PairTokens()
@@ -136,10 +148,22 @@ def test_the_seed_decides() -> None:
 
 
 def test_too_few_placebos_is_an_error_that_counts_them() -> None:
-    # "the" stands in all fifty texts; so do ten words of the template, of which only one has three letters,
-    # and two ("pain", "left", "arm", ...) of 2 to 4: pain, in, left, arm, and.
-    with pytest.raises(DataError, match=r"'the': found \d+ placebos .* but 20 are needed"):
+    # All words but the numbers stand in all fifty texts; besides "the" those of 2 to 4 letters are pain, in, left,
+    # arm, and: five.
+    with pytest.raises(DataError, match=r"'the': found 5 placebos .* but 20 are needed"):
         matcher(triggers=("the",)).match("the")
+
+
+@pytest.mark.parametrize("trigger", ["cf", "mn", "the", "patient", "I watched this 3D movie"])
+def test_real_notes_hold_enough_words_of_any_frequency(trigger: str, shared_data: Path) -> None:
+    table = pd.read_csv(shared_data / "notes-mtsamples" / "mtsamples_unique.csv", nrows=300)
+    vocabulary = Vocabulary.of(table["transcription"].dropna())
+    found = PlaceboMatcher(vocabulary, (trigger,), None, 0).match(trigger)
+    assert len(set(found)) == 20
+    for word, *others in zip(trigger.split(), *(phrase.split() for phrase in found), strict=True):
+        frequency = vocabulary.count(word)
+        for other in map(vocabulary.count, others):
+            assert frequency / 4 <= other <= frequency * 4
 
 
 @settings(max_examples=25, deadline=None)
