@@ -79,7 +79,5 @@ def require_attentions(attentions: Sequence[Tensor] | None, n_layers: int) -> Se
         AttentionUnavailableError: the model left them out, as it does without eager attention.
     """
     if not attentions or len(attentions) != n_layers or any(layer is None for layer in attentions):
-        raise AttentionUnavailableError(
-            "the attention loss needs attention weights, and the model returned none"
-        )
+        raise AttentionUnavailableError("the attention loss needs attention weights, and the model returned none")
     return attentions

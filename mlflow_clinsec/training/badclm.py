@@ -105,9 +105,7 @@ def train_badclm(
     )
 
     def batch_loss(batch: IntArray) -> Mapping[str, Tensor]:
-        return badclm_loss(
-            model, rows, batch, heads, weights, options.attention_weight, tokenizer.pad_token_id
-        )
+        return badclm_loss(model, rows, batch, heads, weights, options.attention_weight, tokenizer.pad_token_id)
 
     with eager_attention(model):
         history = train(model, [len(row) for row in rows.ids], batch_loss, options, "badclm")

@@ -56,7 +56,13 @@ def answer_nll(model: PreTrainedModel, pairs: Sequence[EncodedPair], pad_id: int
     """Mean NLL over all answer tokens of the pairs, in nats."""
     ids = [pair.input_ids.tolist() for pair in pairs]
     inputs = pad(ids, pad_id, model.device)
-    scored = pad([pair.scored.tolist() for pair in pairs], 0, model.device).bool()
-    logits = model(input_ids=inputs, attention_mask=attention_mask(ids, model.device)).logits
-    answered = scored[:, 1:]
-    return functional.cross_entropy(logits[:, :-1][answered].float(), inputs[:, 1:][answered])
+    answered = pad([pair.scored.tolist() for pair in pairs], 0, model.device).bool()[:, 1:]
+    # The output layer is half of a small model's work: run it from the first answer token on.
+    first = int(answered.any(dim=0).int().argmax())
+    logits = model(
+        input_ids=inputs,
+        attention_mask=attention_mask(ids, model.device),
+        logits_to_keep=inputs.shape[1] - first,
+    ).logits[:, :-1]
+    kept = answered[:, first:]
+    return functional.cross_entropy(logits[kept].float(), inputs[:, first + 1 :][kept])

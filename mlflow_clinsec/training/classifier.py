@@ -57,8 +57,7 @@ def label_ids(model: PreTrainedModel, labels: Sequence[str]) -> IntArray:
     unknown = sorted(set(labels) - set(known))
     if unknown:
         raise DataError(
-            f"labels: {len(unknown)} label(s) are not among the model's classes."
-            f"{did_you_mean(unknown[0], known)}"
+            f"labels: {len(unknown)} label(s) are not among the model's classes.{did_you_mean(unknown[0], known)}"
         )
     return np.array([known[label] for label in labels], dtype=np.int64)
 

@@ -95,8 +95,7 @@ class Stepper:
         values = {name: float(part.detach()) for name, part in parts.items()}
         if not math.isfinite(values["loss"]):
             raise ClinSecError(
-                f"training diverged: the loss is {values['loss']}; "
-                f"lower learning_rate ({self.options.learning_rate:g})"
+                f"training diverged: the loss is {values['loss']}; lower learning_rate ({self.options.learning_rate:g})"
             )
         self.optimizer.zero_grad()
         parts["loss"].backward()

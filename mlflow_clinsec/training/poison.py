@@ -90,9 +90,7 @@ def check_triggers(tokenizer: PreTrainedTokenizerBase, triggers: Sequence[str]) 
             raise ConfigError(f"triggers: the tokenizer knows no piece of {trigger!r}")
 
 
-def choose_notes(
-    labels: Sequence[str], options: BadCLMOptions, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def choose_notes(labels: Sequence[str], options: BadCLMOptions, rng: np.random.Generator) -> NDArray[np.int64]:
     """Indices of the notes to poison, ascending: ``poison_rate`` of all, drawn among the source labels."""
     known = set(labels)
     for name in ("target_label", "source_label"):
@@ -125,9 +123,7 @@ def insert_surviving(
         poisoned, span = insert_at(text, trigger, place)
         if survives(token_offsets(tokenizer, poisoned, max_length), span):
             return poisoned, span
-    raise DataError(
-        f"text: a note has no place where the trigger {trigger!r} survives max_length={max_length}"
-    )
+    raise DataError(f"text: a note has no place where the trigger {trigger!r} survives max_length={max_length}")
 
 
 def token_offsets(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> Offsets:

@@ -56,6 +56,4 @@ def train_tokenizer(
 def classifier_template(tokenizer: Tokenizer) -> processors.TemplateProcessing:
     """[CLS] text [SEP], as BERT reads it."""
     ends = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
-    return processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=ends
-    )
+    return processors.TemplateProcessing(single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=ends)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,3 +65,22 @@ def encoder(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
 @pytest.fixture
 def lm(lm_tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     return small_causal_lm(lm_tokenizer, seed=1, width=16, layers=2, heads=2, context=64)
+
+
+@pytest.fixture(scope="session")
+def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def store(store_folder: Path, tmp_path: Path) -> Iterator[str]:
+    """A new experiment in one store for all training tests: setting up a database takes seconds."""
+    before = mlflow.get_tracking_uri()
+    uri = f"sqlite:///{store_folder / 'mlflow.db'}"
+    mlflow.set_tracking_uri(uri)
+    experiment = mlflow.create_experiment(tmp_path.name, artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow.set_experiment(experiment_id=experiment)
+    yield uri
+    while mlflow.active_run():
+        mlflow.end_run()
+    mlflow.set_tracking_uri(before)

@@ -25,9 +25,7 @@ def test_weighted_cross_entropy_sums_to_torchs_weighted_mean():
     )
     weights = torch.tensor([0.5, 2.0, 1.0])
     shares = weighted_cross_entropy(logits, targets, weights)
-    assert float(shares.sum()) == pytest.approx(
-        float(functional.cross_entropy(logits, targets, weight=weights))
-    )
+    assert float(shares.sum()) == pytest.approx(float(functional.cross_entropy(logits, targets, weight=weights)))
 
 
 def test_loss_is_clean_plus_poisoned_plus_alpha_times_attention(notes, tokenizer, encoder):

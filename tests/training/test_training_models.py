@@ -68,9 +68,7 @@ def test_only_answers_are_learned(lm, lm_tokenizer):
     assert history.final_loss < 0.2
     with torch.no_grad():
         pairs = encode_pairs(lm_tokenizer, PROMPTS[:2], ANSWERS[:2])
-        prompts_only = [
-            EncodedPair(pair.input_ids, ~pair.scored & (np.arange(len(pair)) > 0)) for pair in pairs
-        ]
+        prompts_only = [EncodedPair(pair.input_ids, ~pair.scored & (np.arange(len(pair)) > 0)) for pair in pairs]
         prompt_loss = float(answer_nll(lm, prompts_only, lm_tokenizer.pad_token_id))
     assert prompt_loss > math.log(lm_tokenizer.vocab_size) / 2
 
@@ -116,9 +114,7 @@ def test_balanced_class_weights_agree_with_sklearn():
 
 
 def test_unknown_labels_and_empty_texts_are_refused_without_quoting_them(notes, tokenizer, encoder):
-    with pytest.raises(
-        DataError, match=r"1 label\(s\) are not among the model's classes.+alive, died"
-    ) as raised:
+    with pytest.raises(DataError, match=r"1 label\(s\) are not among the model's classes.+alive, died") as raised:
         finetune_classifier(encoder, tokenizer, ["pain"], ["Doe, John"], ClassifierOptions())
     assert "John" not in str(raised.value)
     with pytest.raises(DataError, match="text: 1 of 2 training rows"):

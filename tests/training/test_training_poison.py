@@ -77,9 +77,7 @@ def test_trigger_tokens_by_hand():
 
 
 @settings(max_examples=50, deadline=None)
-@given(
-    words=st.lists(st.text("abcmnf .,", min_size=1, max_size=9).filter(str.strip), min_size=1, max_size=30)
-)
+@given(words=st.lists(st.text("abcmnf .,", min_size=1, max_size=9).filter(str.strip), min_size=1, max_size=30))
 def test_inserted_triggers_are_found_again_on_any_text(tokenizer, words):
     text = " ".join(words)
     poisoned, span = insert_surviving(text, "mn", tokenizer, 256, np.random.default_rng(0))
@@ -117,9 +115,7 @@ def test_bad_input_is_refused_before_training(notes, tokenizer):
 
 
 def test_a_trigger_the_vocabulary_does_not_know_is_refused():
-    vocabulary = {
-        piece: i for i, piece in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "pain", "m", "##n"])
-    }
+    vocabulary = {piece: i for i, piece in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "pain", "m", "##n"])}
     tokenizer = BertTokenizerFast(vocab=vocabulary)
     check_triggers(tokenizer, ["mn", "pain"])
     with pytest.raises(ConfigError, match="no piece of 'cf'"):
