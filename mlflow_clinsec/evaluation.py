@@ -20,7 +20,7 @@ from mlflow_clinsec.audit import run_audit
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import DataError
-from mlflow_clinsec.read import read_records
+from mlflow_clinsec.read import read_records, text_column_name
 from mlflow_clinsec.targets.huggingface import TargetOptions
 from mlflow_clinsec.targets.protocols import Target
 from mlflow_clinsec.targets.resolve import resolve
@@ -46,7 +46,7 @@ def evaluate_and_log(
     frame = evaluation_frame(dataset)
     data = read_records(frame, config, _target_column(dataset))
     with tracing_off():
-        target = open_target(model, dataset, data, config)
+        target = open_target(model, dataset, frame, data, config)
         try:
             report = run_audit(data, target, config)
         finally:
@@ -76,7 +76,9 @@ class FileArtifact(EvaluationArtifact):
         Path(output_artifact_path).write_bytes(self.content)
 
 
-def open_target(model: Any, dataset: Any, data: AuditData, config: AuditConfig) -> Target:
+def open_target(
+    model: Any, dataset: Any, frame: pd.DataFrame, data: AuditData, config: AuditConfig
+) -> Target:
     """The richest target that the model, or the precomputed columns, allow.
 
     Raises:
@@ -88,7 +90,7 @@ def open_target(model: Any, dataset: Any, data: AuditData, config: AuditConfig) 
         max_length=scoring.max_length,
         device=scoring.device,
         scope=privacy.scope if privacy else "answer",
-        text_column=config.data.text if isinstance(dataset.features_data, pd.DataFrame) else None,
+        text_column=_function_column(dataset, frame, data, config),
     )
     return resolve(
         model,
@@ -98,6 +100,13 @@ def open_target(model: Any, dataset: Any, data: AuditData, config: AuditConfig) 
         labels=sorted(set(data.labels)) if data.labels else None,
         reference=privacy.reference if privacy else None,
     )
+
+
+def _function_column(dataset: Any, frame: pd.DataFrame, data: AuditData, config: AuditConfig) -> str | None:
+    """Name under which a function gets its texts: as in the user's frame; arrays and pairs have none."""
+    if data.has_prompts or not isinstance(dataset.features_data, pd.DataFrame):
+        return None
+    return text_column_name(frame, config, _target_column(dataset))
 
 
 def model_name(model: Any) -> str:

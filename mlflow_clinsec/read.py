@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mlflow_clinsec.config import AuditConfig, DataConfig
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import DataError
+from mlflow_clinsec.targets.answers import label_text
 from mlflow_clinsec.targets.precomputed import collect_precomputed
 
 
@@ -84,9 +85,17 @@ def _texts(
     if columns.prompt is not None and columns.response is not None:
         prompts = text_column(frame, columns.prompt, "data.prompt")
         return prompts, text_column(frame, columns.response, "data.response")
-    name = columns.text or _only_text_column(frame, _reserved(config, target_column))
-    responses = text_column(frame, name, "data.text")
+    responses = text_column(frame, text_column_name(frame, config, target_column), "data.text")
     return ("",) * len(responses), responses
+
+
+def text_column_name(frame: pd.DataFrame, config: AuditConfig, target_column: str | None) -> str:
+    """The column of notes: the one that was named, or the only one that it can be.
+
+    Raises:
+        DataError: none or several could be it.
+    """
+    return config.data.text or _only_text_column(frame, _reserved(config, target_column))
 
 
 def _reserved(config: AuditConfig, target_column: str | None) -> set[str]:
@@ -192,10 +201,3 @@ def _ready_rewrites(frame: pd.DataFrame, config: AuditConfig) -> tuple[tuple[str
     names = config.privacy.paraphrase_columns if config.privacy else ()
     key = "privacy.paraphrase_columns"
     return tuple(tuple(v if isinstance(v, str) else "" for v in column(frame, name, key)) for name in names)
-
-
-def label_text(value: Any) -> str:
-    """A label as text; 1, 1.0 and numpy's 1 are the same label."""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        value = int(value)
-    return str(value)

@@ -10,7 +10,7 @@ import pytest
 
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.errors import DataError
-from mlflow_clinsec.read import label_text, read_records
+from mlflow_clinsec.read import read_records
 
 SECRET = "SECRET-TEXT"
 
@@ -133,10 +133,3 @@ def test_several_text_columns_must_be_named() -> None:
     frame = _frame().rename(columns={"text": "note"}).assign(other="words")
     with pytest.raises(DataError, match=r"data\.text: 2 columns could be the text"):
         read_records(frame, _config())
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(1, "1"), (1.0, "1"), (np.int64(1), "1"), (np.float32(1), "1"), ("a", "a")]
-)
-def test_label_text(value: Any, text: str) -> None:
-    assert label_text(value) == text

@@ -20,6 +20,8 @@ from mlflow_clinsec.targets.protocols import Target
 def score(data: AuditData, target: Target, options: Any, rng: np.random.Generator) -> FloatArray:
     """L_ref(x) - L(x) in nats per target token, shape (n_records,)."""
     stats, reference = target_stats(data, target), reference_stats(data, target)
+    if np.array_equal(stats.offsets, reference.offsets):
+        return reference.nll() - stats.nll()
     scale = np.where(stats.counts > 0, reference.counts / np.maximum(stats.counts, 1), np.nan)
     return reference.nll() * scale - stats.nll()
 

@@ -64,6 +64,7 @@ def resolve(
         TargetError: the model cannot be read, or its answers cannot.
         DataError: precomputed columns do not fit together.
     """
+    _refuse_endpoint(model)
     loaded = load_reference(reference, options) if reference else None
     if model is None:
         target = precomputed_target(data, model_uri_or_name)
@@ -77,6 +78,19 @@ def resolve(
         target = _function_target(model, model_uri_or_name, data, options, labels)
     logger.info("clinsec: %s is a %s target", target.name, target.kind)
     return target if loaded is None else _with_reference(target, loaded)
+
+
+def _refuse_endpoint(model: Any) -> None:
+    """An ``endpoints:/`` model would carry patients' notes off this machine.
+
+    Raises:
+        TargetError: the model is one.
+    """
+    if type(getattr(model, "python_model", None)).__name__ == "ModelFromDeploymentEndpoint":
+        raise TargetError(
+            "endpoints:/ models are not audited: every record would leave this machine. Score the records where the "
+            "endpoint runs and give the losses or probabilities as precomputed columns"
+        )
 
 
 def load_reference(where: str, options: TargetOptions) -> Target:

@@ -247,3 +247,11 @@ def test_columns_stand_for_a_missing_model(tmp_path: Path) -> None:
 def test_a_reference_that_is_nowhere() -> None:
     with pytest.raises(TargetError, match="neither an MLflow URI"):
         resolve(None, data=make_data(), reference="gpt2")
+
+
+def test_an_endpoint_is_refused_before_any_record_is_sent() -> None:
+    from mlflow.pyfunc.model import ModelFromDeploymentEndpoint, _PythonModelPyfuncWrapper
+
+    wrapper = _PythonModelPyfuncWrapper(ModelFromDeploymentEndpoint("chat", {}), None, None)
+    with pytest.raises(TargetError, match="leave this machine"):
+        resolve(wrapper, data=make_data())
