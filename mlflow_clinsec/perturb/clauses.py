@@ -17,14 +17,17 @@ _OPENERS = (
     "if|when|whenever|because|although|while|since|before|after|once|unless|until|during|given|despite|because of|"
     "due to|in|on|at|for|over|throughout|upon|following"
 )
-_FRONTED = re.compile(rf"(?P<clause>(?:{_OPENERS}) [^,]+), (?P<main>[^,]+)\.", re.IGNORECASE)
+# "At that time, ..." points to the sentence before and stays next to it.
+_FRONTED = re.compile(
+    rf"(?P<clause>(?:{_OPENERS}) (?!th(?:is|at|ese|ose)\b|which\b)[^,]+), (?P<main>[^,]+)\.", re.IGNORECASE
+)
 _TRAILING = re.compile(r"(?P<main>[^,]+?) (?P<clause>(?:because|although|even though|unless)(?! not) [^,]+)\.")
 # Words that may be lower-cased when they no longer open a sentence; any other might be a name.
 _PLAIN = frozenset(
     {"the", "a", "an", "this", "these", "those", "that", "there", "it", "he", "she", "they", "we", "you", "his", "her"}
     | {"their", "its", "your", "our", "some", "many", "most", "people", "patients", "children", "all", "such", "other"}
 )
-_SHORTEST = 3
+_SHORTEST, _LONGEST = 3, 20
 
 
 def move_clauses(text: str, share: float, rng: np.random.Generator) -> str:
@@ -42,16 +45,16 @@ def _moved(sentence: str) -> str:
     fronted, trailing = _FRONTED.fullmatch(sentence), _TRAILING.fullmatch(sentence)
     if not (fronted or trailing) or has_cue(sentence):
         return ""
-    if fronted and _long_enough(fronted):
+    if fronted and _fits(fronted):
         main = re.sub(r"^then ", "", fronted["main"])
         return f"{_raised(main)} {_lowered(fronted['clause'])}."
-    if trailing and _long_enough(trailing) and _opens_plainly(trailing["main"]):
+    if trailing and _fits(trailing) and _opens_plainly(trailing["main"]):
         return f"{_raised(trailing['clause'])}, {_lowered(trailing['main'])}."
     return ""
 
 
-def _long_enough(parts: re.Match[str]) -> bool:
-    return len(parts["main"].split()) >= _SHORTEST and parts["clause"].count(" ") >= 1
+def _fits(parts: re.Match[str]) -> bool:
+    return _SHORTEST <= len(parts["main"].split()) <= _LONGEST and parts["clause"].count(" ") >= 1
 
 
 def _opens_plainly(main: str) -> bool:

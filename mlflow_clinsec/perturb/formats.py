@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mlflow_clinsec.perturb.edits import Edit
-from mlflow_clinsec.perturb.numbers import DATE_FORMATS, MONTHS, Date, find_dates
+from mlflow_clinsec.perturb.numbers import DATE_FORMATS, MONTHS, Date, find_dates, read_unit
 from mlflow_clinsec.perturb.phrases import Token
 from mlflow_clinsec.perturb.vocabulary import Hit, parse_form, read_rows
 
@@ -33,6 +33,7 @@ _COMPARED = {
 _SIGNS = {words.strip(): sign for sign, words in _COMPARED.items()}
 _SIGN = re.compile(r"(?<![<>=\-\w])([<>\u2264\u2265]) ?(?=\d)")
 _SIGN_WORDS = re.compile(rf"\b({'|'.join(sorted(_SIGNS, key=len, reverse=True))}) (?=\d)", re.IGNORECASE)
+_DOSES = frozenset({"mg", "mcg", "g", "ml", "percent", "unit"})
 _DURATION = re.compile(r"\b(x|for) ?(?=\d+ (?:days?|weeks?|months?|years?|hours?|minutes?)\b)")
 
 
@@ -140,12 +141,14 @@ def _durations(text: str) -> Iterator[Edit]:
 
 
 def _value_links(text: str, tokens: Sequence[Token], hits: Sequence[Hit]) -> Iterator[Edit]:
-    """ "sodium 138" <-> "sodium of 138"."""
+    """ "sodium 138" <-> "sodium of 138", but not "sodium chloride 0.9 %", which is given and not measured."""
     for hit in hits:
-        if hit.entry.category not in ("lab", "vital") or hit.stop >= len(tokens):
+        if hit.entry.category not in ("lab", "vital") or len(hit.entry.forms) == 1 or hit.stop >= len(tokens):
             continue
-        start, following = tokens[hit.stop - 1].end, tokens[hit.stop]
-        if following.is_number and text[start : following.start] == " ":
-            yield Edit(start, following.start, (" of ",))
-        elif following.lower == "of" and hit.stop + 1 < len(tokens) and tokens[hit.stop + 1].is_number:
-            yield Edit(start, tokens[hit.stop + 1].start, (" ",))
+        linked = tokens[hit.stop].lower == "of"
+        number = hit.stop + linked
+        if number >= len(tokens) or not tokens[number].is_number or read_unit(tokens, number + 1)[1] in _DOSES:
+            continue
+        start, end = tokens[hit.stop - 1].end, tokens[number].start
+        if text[start:end] in (" ", " of "):
+            yield Edit(start, end, (" " if linked else " of ",))

@@ -20,11 +20,16 @@ from mlflow_clinsec.perturb.vocabulary import CLINICAL, Hit, Lexicon, read_rows
 
 _HEADER = re.compile(r"^[ \t]*([A-Z][A-Za-z/&() -]{1,40}?)[ \t]*:", re.MULTILINE)
 _LABEL = re.compile(r"(?:^|(?<=[.;:] )|(?<=\n))([A-Z][A-Za-z]{1,15})\s?:(?=\s)")
+# A stretch within one sentence; the dot of "4.1" and the colon of "10:30", " : " or "p.o" do not end it.
 _CHUNK = re.compile(r"(?:[^.;:\n()]|(?<=\d)\.(?=\d)|\.(?=[^\s])|:(?=\s-|\d)| : )+")
+# "Na 138", "and BP of 120/80 mmHg"
 _VALUE_ITEM = re.compile(r"(?:and )?[A-Za-z][\w%/+ -]{0,30}? (?:of )?[<>]?\d[\d./]*%?(?: [A-Za-z/%]{1,8})?")
 _BULLETS = re.compile(r"(?: - [^.:;\n-]{3,60}?(?= - )){3,}")
 _PLACED = re.compile(r"\b(?:above|below|same|aforementioned|former|latter|respectively|also|then|otherwise)\b", re.I)
 _CONTINUES = re.compile(r"(?:and|or|then|which|who|with|but|as|including|such|also)\b", re.I)
+_DOSING = frozenset(
+    {"one", "two", "three", "half", "take", "daily", "once", "twice", "every", "at", "by", "p", "po", "iv"}
+)
 _LONGEST_FINDING = 300
 _MAX_ITEM = 120
 _LIST_LINKS = frozenset({",", "and", "or"})
@@ -91,19 +96,35 @@ def _runs(spans: Sequence[Span | None]) -> list[Group]:
     return [group for group in groups if len(group) > 1]
 
 
-def finding_groups(text: str) -> list[Group]:
-    """Runs of labelled exam findings ("Neck: Supple. Lungs: Clear."), each ending in a full stop."""
-    labels = [label for label in _LABEL.finditer(text) if label[1].lower() in _names("exam")]
+def finding_line_groups(text: str) -> list[Group]:
+    """Runs of neighbouring lines that each begin with an exam label."""
     spans: list[Span | None] = []
-    for i, label in enumerate(labels):
-        limit = labels[i + 1].start() if i + 1 < len(labels) else len(text)
-        line_end = text.find("\n", label.start(), limit)
-        body = text[label.start() : line_end if line_end >= 0 else limit].rstrip()
-        if i and text[spans[-1].end if spans[-1] else label.start() : label.start()].strip():
-            spans.append(None)
-        free = body.endswith(".") and len(body) <= _LONGEST_FINDING and not _PLACED.search(body)
-        spans.append(Span(label.start(), label.start() + len(body)) if free else None)
+    for line in re.finditer(r"[^\n]+", text):
+        label = _LABEL.match(text, line.start())
+        free = label is not None and _is_finding(label, line.group())
+        spans.append(Span(line.start(), line.start() + len(line.group().rstrip())) if free else None)
     return _runs(spans)
+
+
+def finding_groups(text: str) -> list[Group]:
+    """Runs of labelled exam findings within a line: "Neck: Supple. Lungs: Clear."."""
+    groups: list[Group] = []
+    for line in re.finditer(r"[^\n]+", text):
+        labels = list(_LABEL.finditer(text, *line.span()))
+        spans: list[Span | None] = []
+        for label, following in pairwise([*labels, None]):
+            assert label is not None  # only the last of the chain is None
+            body = text[label.start() : following.start() if following else line.end()].rstrip()
+            free = _is_finding(label, body)
+            spans.append(Span(label.start(), label.start() + len(body)) if free else None)
+        groups += _runs(spans)
+    return groups
+
+
+def _is_finding(label: re.Match[str], body: str) -> bool:
+    """Whether a labelled part is a short exam finding that ends in a full stop and says nothing of its place."""
+    ends = body.rstrip().endswith(".") and len(body) <= _LONGEST_FINDING
+    return label[1].lower() in _names("exam") and ends and not _PLACED.search(body)
 
 
 def list_groups(text: str, lexicon: Lexicon) -> list[Group]:
@@ -155,11 +176,6 @@ def _stands_alone(item: str, lexicon: Lexicon) -> bool:
         return item.split()[0].lower() not in _DOSING
     hits = lexicon.find(tokenize(item))
     return " : " in item or " - " in item or any(hit.entry.category == "drug" for hit in hits)
-
-
-_DOSING = frozenset(
-    {"one", "two", "three", "half", "take", "daily", "once", "twice", "every", "at", "by", "p", "po", "iv"}
-)
 
 
 def _without_conjunction(text: str, items: Group) -> Group:

@@ -173,14 +173,16 @@ def _count_values(
     profile: Profile, part_of: Sequence[int], quantities: Sequence[Quantity], items: Sequence[Item]
 ) -> None:
     """Beside each number, the measured concept of the same comma-separated part: the last before it, or the next."""
-    measured = [item for item in items if item.category in _MEASURED]
+    measured: dict[int, list[Item]] = {}
+    for item in items:
+        if item.category in _MEASURED:
+            measured.setdefault(part_of[item.start], []).append(item)
     for quantity in quantities:
         if quantity.loose or quantity.unit == "date":
             continue
-        same = [item for item in measured if part_of[item.start] == part_of[quantity.start]]
+        same = measured.get(part_of[quantity.start], [])
         before = [item for item in same if item.stop <= quantity.start]
-        beside = before[-1:] or same[:1]
-        for item in beside:
+        for item in before[-1:] or same[:1]:
             profile.values.setdefault(item.key, Counter())[quantity.value] += 1
 
 

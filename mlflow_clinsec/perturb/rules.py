@@ -13,7 +13,7 @@ import numpy as np
 from mlflow_clinsec.perturb.clauses import move_clauses
 from mlflow_clinsec.perturb.edits import apply_some, without_overlaps
 from mlflow_clinsec.perturb.formats import format_edits
-from mlflow_clinsec.perturb.order import finding_groups, list_groups, section_groups, shuffle
+from mlflow_clinsec.perturb.order import finding_groups, finding_line_groups, list_groups, section_groups, shuffle
 from mlflow_clinsec.perturb.phrases import tokenize
 from mlflow_clinsec.perturb.terms import term_edits
 from mlflow_clinsec.perturb.vocabulary import load_lexicon
@@ -49,6 +49,7 @@ class RulesEngine:
     def _reordered(self, text: str, share: float, rng: np.random.Generator) -> str:
         """From the large parts to the small, as moving one leaves the inside of it alone."""
         text = shuffle(text, section_groups(text, self._lexicon), rng)
+        text = shuffle(text, finding_line_groups(text), rng)
         text = shuffle(text, finding_groups(text), rng)
         text = shuffle(text, list_groups(text, self._lexicon), rng)
         return move_clauses(text, share, rng)

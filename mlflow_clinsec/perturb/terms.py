@@ -19,6 +19,7 @@ _BEFORE_LAB = frozenset(
 _NO_ARTICLE_BEFORE = frozenset({"a", "an", "the", "in", "at", "on", "with", "as"})
 _LOWER_IN_TITLES = frozenset({"of", "in", "the", "with", "to", "and", "for", "on", "by"})
 _SPELLED_WITH_VOWEL = frozenset("AEFHILMNORSX")
+_AROUND = 60
 _SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|\n\s*(?:\d+[.)]\s*|[-*]\s*)?)$")
 
 
@@ -66,14 +67,20 @@ def _may_write(form: Form, hit: Hit, tokens: Sequence[Token]) -> bool:
 def _edit(text: str, tokens: Sequence[Token], hit: Hit, forms: Sequence[Form]) -> Edit:
     start, end = tokens[hit.start].start, tokens[hit.stop - 1].end
     written = [_with_stop(text, end, in_case_of(text, start, end, hit.form, form.text)) for form in forms]
-    article = tokens[hit.start - 1] if hit.start else None
-    if article is None or article.lower not in ("a", "an") or text[article.end : start] != " ":
-        return Edit(start, end, tuple(written))
-    if not is_bounded(tokens, hit.start - 1, hit.start):
+    article = _article_before(text, tokens, hit.start)
+    if article is None:
         return Edit(start, end, tuple(written))
     fitting = [word for word in written if word.split()[0].lower() not in _NO_ARTICLE_BEFORE]
     options = (f"{_in_case(article.text, indefinite_article(word))} {word}" for word in fitting)
     return Edit(article.start, end, tuple(options))
+
+
+def _article_before(text: str, tokens: Sequence[Token], position: int) -> Token | None:
+    """The "a" or "an" right before the token at ``position``, which must fit what is written there."""
+    article = tokens[position - 1] if position else None
+    if article is None or article.lower not in ("a", "an") or not is_bounded(tokens, position - 1, position):
+        return None
+    return article if text[article.end : tokens[position].start] == " " else None
 
 
 def _with_stop(text: str, end: int, target: str) -> str:
@@ -103,10 +110,10 @@ def starts_sentence(text: str, position: int) -> bool:
 
 
 def _line_is_upper(text: str, start: int, end: int) -> bool:
-    """Whether everything else on the line is in capitals too."""
-    first = text.rfind("\n", 0, start) + 1
-    last = text.find("\n", end)
-    others = text[first:start] + text[end : last if last >= 0 else len(text)]
+    """Whether what stands around it on the line is in capitals too."""
+    first = max(text.rfind("\n", 0, start) + 1, start - _AROUND)
+    last = text.find("\n", end, end + _AROUND)
+    others = text[first:start] + text[end : last if last >= 0 else end + _AROUND]
     return others.isupper()
 
 

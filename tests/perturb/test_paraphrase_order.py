@@ -14,6 +14,7 @@ from mlflow_clinsec.perturb.order import (
     Group,
     Span,
     finding_groups,
+    finding_line_groups,
     list_groups,
     section_groups,
     shuffle,
@@ -57,6 +58,12 @@ def test_a_section_that_refers_to_its_place_stays() -> None:
 def test_exam_findings_may_change_places() -> None:
     text = "EXAM: HEENT: Normal. Neck: Supple, no JVD. Lungs: Clear. He left. Heart: Same as above. Skin: Dry."
     assert parts(text, finding_groups(text)) == [["HEENT: Normal.", "Neck: Supple, no JVD.", "Lungs: Clear. He left."]]
+
+
+def test_lines_of_exam_findings_may_change_places_whole() -> None:
+    text = "EXAM:\nHEENT: Normal. Throat: Clear.\nNeck: Supple.\nHe left.\nSkin: Dry."
+    assert parts(text, finding_line_groups(text)) == [["HEENT: Normal. Throat: Clear.", "Neck: Supple."]]
+    assert parts(text, finding_groups(text)) == [["HEENT: Normal.", "Throat: Clear."]]
 
 
 def test_a_finding_without_a_full_stop_stays() -> None:
@@ -115,6 +122,7 @@ def test_clauses_move(text: str, expected: str) -> None:
         "If pain persists, call the clinic, or wait.",
         "Smith went home because he felt well.",  # "Smith" cannot be lower-cased
         "If so, go.",
+        "At that time, he was given oxygen.",
         "Pain: if it persists, call the clinic",
     ],
 )

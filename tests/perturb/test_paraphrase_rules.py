@@ -177,6 +177,8 @@ def test_an_edit(text: str, source: str, option: str) -> None:
         ("MS changes", "MS"),
         ("PT evaluated", "PT"),
         ("[**HTN 5**]", "HTN"),
+        ("sodium chloride 0.9 % iv", " "),
+        ("glucose 40 % gel", " "),
     ],
 )
 def test_what_is_left_alone(text: str, kept: str) -> None:
