@@ -18,6 +18,9 @@ from mlflow_clinsec.stats.arrays import FloatArray, IntArray, in_unit_interval, 
 FEWEST_GROUPS = 3
 """Fewer groups with a hit (or with a miss) cannot show how hits cluster within groups."""
 
+ROUNDING = 1e-24
+"""Squared deviations per squared record that are nothing but rounding of equal values."""
+
 
 @dataclass(frozen=True)
 class ClusteredShare:
@@ -64,12 +67,12 @@ class ClusteredShare:
         """
         k, p = self.n_groups, self.value
         spread = float(np.square(self.residuals).sum())
-        independent_records = self.binary and k == self.n_records
-        if self.rarer == 0 or k < 2 or spread == 0 or independent_records:
+        one_each = self.binary and k == self.n_records
+        if one_each or self.rarer == 0 or k < 2 or spread <= ROUNDING * self.n_records**2:
             return float(k)
         # Divided by n - 1, as the spread is by k - 1, so that deff is exactly 1 for groups of one record.
-        independent = p * (1 - p) * self.n_records**2 / max(self.n_records - 1, 1)
-        worth = self.n_records * independent / (spread * k / (k - 1))
+        simple = p * (1 - p) * self.n_records**2 / (self.n_records - 1)
+        worth = self.n_records * simple / (spread * k / (k - 1))
         worth = min(worth, self.n_records) if self.binary else worth
         return min(worth, k) if self.rarer < FEWEST_GROUPS else worth
 

@@ -74,18 +74,18 @@ def coverage(estimates: Iterator[Estimate], truth: float) -> tuple[float, float,
 
 
 def ranking_coverage(
-    metric: str, design: Design, truth: float, runs: int, seed: int, n_boot: int = 400
-) -> tuple[float, float, float]:
-    """Coverage of one metric of :func:`ranking_bootstrap`."""
+    design: Design, true_auc: float, runs: int, seed: int, n_boot: int = 400
+) -> dict[str, tuple[float, float, float]]:
+    """Coverage of each metric of :func:`ranking_bootstrap`."""
     rng = np.random.default_rng(seed)
-    shift = SHIFTS[metric](truth)
-
-    def estimates() -> Iterator[Estimate]:
-        for _ in range(runs):
-            scores, member, group = clustered_scores(design, shift, rng)
-            yield ranking_bootstrap({"score": scores}, member, group, rng, n_boot)["score"].as_mapping()[metric]
-
-    return coverage(estimates(), truth)
+    shift = shift_of(true_auc)
+    found: dict[str, list[Estimate]] = {metric: [] for metric in TRUTHS}
+    for _ in range(runs):
+        scores, member, group = clustered_scores(design, shift, rng)
+        estimates = ranking_bootstrap({"score": scores}, member, group, rng, n_boot)["score"].as_mapping()
+        for metric in TRUTHS:
+            found[metric].append(estimates[metric])
+    return {metric: coverage(iter(found[metric]), truth(shift)) for metric, truth in TRUTHS.items()}
 
 
 def share_coverage(
@@ -123,18 +123,19 @@ def _patient_rates(ease: FloatArray, share: float, icc: float) -> FloatArray:
     return beta.ppf(ease, share * spread, (1 - share) * spread)
 
 
-SHIFTS: dict[str, Callable[[float], float]] = {
-    "auc": lambda auc: math.sqrt(2) * norm.ppf(auc),
-    "tpr_at_1pct_fpr": lambda tpr: norm.ppf(tpr) - norm.ppf(0.01),
-    # At the best threshold, half-way between the classes, balanced accuracy is Phi(shift / 2). Thresholds chosen on
-    # half the patients do a little worse, so this truth is a little too high.
-    "balanced_accuracy": lambda accuracy: 2 * norm.ppf(accuracy),
+def shift_of(true_auc: float) -> float:
+    """Distance between the classes, in standard deviations, at which the AUC is this."""
+    return math.sqrt(2) * float(norm.ppf(true_auc))
+
+
+TRUTHS: dict[str, Callable[[float], float]] = {
+    "auc": lambda shift: float(norm.cdf(shift / math.sqrt(2))),
+    "tpr_at_1pct_fpr": lambda shift: float(norm.cdf(shift + norm.ppf(0.01))),
+    # At the best threshold, half-way between the classes. Thresholds chosen on half the patients do a little worse,
+    # so this truth is a little too high.
+    "balanced_accuracy": lambda shift: float(norm.cdf(shift / 2)),
 }
-TRUTHS = {
-    "auc": (0.5, 0.6, 0.8, 0.95, 0.99),
-    "tpr_at_1pct_fpr": (0.01, 0.05, 0.2, 0.6),
-    "balanced_accuracy": (0.6, 0.8, 0.95),
-}
+AUCS = (0.5, 0.6, 0.7, 0.8, 0.95, 0.99)
 SHARES = (0.005, 0.02, 0.1, 0.3, 0.9, 0.99)
 DIFFERENCES = ((1.0, 0.0), (0.99, 0.01), (0.9, 0.05), (0.5, 0.4), (0.3, 0.3), (0.1, 0.02), (0.02, 0.02))
 
@@ -152,9 +153,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     runs, seed = options.runs, options.seed
-    for metric, truths in TRUTHS.items():
-        rows = ((str(d), [ranking_coverage(metric, d, t, runs, seed) for t in truths]) for d in DESIGNS)
-        table(metric, [f"{truth:g}" for truth in truths], rows)
+    found = {str(d): [ranking_coverage(d, auc, runs, seed) for auc in AUCS] for d in DESIGNS}
+    for metric, truth in TRUTHS.items():
+        rows = ((name, [cell[metric] for cell in cells]) for name, cells in found.items())
+        table(metric, [f"{truth(shift_of(auc)):.3g}" for auc in AUCS], rows)
     groups = [
         (k, notes, icc) for k in (15, 40) for notes in (1, 10) for icc in ((0.0,) if notes == 1 else (0.0, 0.2, 0.6))
     ]

@@ -106,6 +106,13 @@ def test_all_alike_is_not_certain(share: float) -> None:
     assert (found.low, found.high) == pytest.approx(wilson(40 * share, 40))
 
 
+def test_equal_fractions_are_not_certain_either() -> None:
+    # A mean of 0.1 over each record's placebos: rounding leaves residuals of 1e-17, which are no spread.
+    found = clustered_difference(np.zeros(90), np.full(90, 0.1), np.repeat(np.arange(30), 3))
+    assert found.value == pytest.approx(-0.1)
+    assert found.high - found.low > 0.1
+
+
 def test_a_hit_in_one_patient_is_no_narrower_than_none() -> None:
     group = np.repeat(np.arange(40), 10)
     one = clustered_share(np.arange(400) == 0, group)
