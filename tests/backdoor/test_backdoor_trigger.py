@@ -121,7 +121,7 @@ def test_a_model_that_always_answers_the_target_is_not_cleared() -> None:
     assert "decision_threshold" in estimate.reason
     excess = result.details["excess_by_test"]["cf-head"]
     assert excess["headroom"] == 0.0
-    assert math.isnan(excess["value"])
+    assert not any(math.isnan(number) for number in excess.values())  # a verdict compares them between tests
     assert math.isnan(result.values["cf-head/smallest_detectable"])
 
 
