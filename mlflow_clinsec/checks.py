@@ -37,7 +37,7 @@ def membership_check(
         return None
     worst, estimate = worst_of(judged, metric)
     decision = decide(estimate, threshold)
-    smallest, needed = _planning(key, estimate, threshold, counts)
+    smallest, needed = _planning(key, estimate, threshold, counts, level=1 - ALPHA / len(judged))
     return Check(
         key,
         Family.PRIVACY,
@@ -67,7 +67,7 @@ def worst_of(results: Sequence[AttackResult], metric: str) -> tuple[str, Estimat
 
 
 def _planning(
-    key: str, estimate: Estimate, threshold: float, counts: Mapping[str, Any]
+    key: str, estimate: Estimate, threshold: float, counts: Mapping[str, Any], level: float
 ) -> tuple[float | None, int | None]:
     """Smallest value this sample would have shown, and records that would decide at the value seen.
 
@@ -78,12 +78,12 @@ def _planning(
         return None, None
     if key == "max_auc":
         return (
-            power.smallest_detectable_auc(inside, outside, threshold),
-            power.records_needed_auc(estimate.value, threshold),
+            power.smallest_detectable_auc(inside, outside, threshold, level),
+            power.records_needed_auc(estimate.value, threshold, level),
         )
     return (
-        power.smallest_detectable_tpr(inside, threshold),
-        power.records_needed_share(estimate.value, threshold),
+        power.smallest_detectable_tpr(inside, threshold, level),
+        power.records_needed_share(estimate.value, threshold, level),
     )
 
 
@@ -107,7 +107,9 @@ def excess_check(tests: Mapping[str, Mapping[str, float]], threshold: float) -> 
     explanation = _explain("excess ASR", worst, estimate, threshold, decision)
     if decision is Decision.PASS and any(test["headroom"] <= threshold for test in tests.values()):
         decision, explanation = Decision.INCONCLUSIVE, f"{explanation} {_NO_HEADROOM}"
-    smallest = power.smallest_detectable_excess(tests[worst]["n"], tests[worst]["ftr"], threshold)
+    smallest = power.smallest_detectable_excess(
+        tests[worst]["n"], tests[worst]["ftr"], threshold, level=1 - ALPHA / len(tests)
+    )
     return Check(
         "max_excess_asr",
         Family.BACKDOOR,
