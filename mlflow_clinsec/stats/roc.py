@@ -27,6 +27,7 @@ RATE_SLACK = 1e-9
 
 DISPLAY_GRID: FloatArray = np.logspace(-3, 0, 31)
 """Ten false-positive rates per decade, from 0.1% to 100%."""
+DISPLAY_GRID.setflags(write=False)
 
 
 def auc(scores: ArrayLike, member: ArrayLike) -> float:

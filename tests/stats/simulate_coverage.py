@@ -19,7 +19,8 @@ from scipy.stats import beta, norm
 
 from mlflow_clinsec.results import Estimate
 from mlflow_clinsec.stats.arrays import BoolArray, FloatArray, IntArray
-from mlflow_clinsec.stats.bootstrap import ranking_bootstrap
+from mlflow_clinsec.stats.bootstrap import RankingEstimates, ranking_bootstrap
+from mlflow_clinsec.stats.draws import ResampledMean
 from mlflow_clinsec.stats.shares import clustered_difference, clustered_share
 
 
@@ -74,18 +75,30 @@ def coverage(estimates: Iterator[Estimate], truth: float) -> tuple[float, float,
 
 
 def ranking_coverage(
-    design: Design, true_auc: float, runs: int, seed: int, n_boot: int = 400
+    design: Design, true_auc: float, runs: int, seed: int, n_boot: int = 400, by_note: bool = False
 ) -> dict[str, tuple[float, float, float]]:
-    """Coverage of each metric of :func:`ranking_bootstrap`."""
+    """Coverage of each metric of :func:`ranking_bootstrap`, and of the AUC's percentile interval for comparison.
+
+    ``by_note`` makes the mistake of resampling notes as if each were a patient.
+    """
     rng = np.random.default_rng(seed)
     shift = shift_of(true_auc)
     found: dict[str, list[Estimate]] = {metric: [] for metric in TRUTHS}
     for _ in range(runs):
         scores, member, group = clustered_scores(design, shift, rng)
-        estimates = ranking_bootstrap({"score": scores}, member, group, rng, n_boot)["score"].as_mapping()
-        for metric in TRUTHS:
-            found[metric].append(estimates[metric])
+        codes = np.arange(group.size) if by_note else group
+        ranking = ranking_bootstrap({"score": scores}, member, codes, rng, n_boot)["score"]
+        for metric, estimate in {**ranking.as_mapping(), PERCENTILE: percentile(ranking)}.items():
+            if metric in TRUTHS:
+                found[metric].append(estimate)
     return {metric: coverage(iter(found[metric]), truth(shift)) for metric, truth in TRUTHS.items()}
+
+
+def percentile(ranking: RankingEstimates) -> Estimate:
+    """The textbook percentile interval of the AUC."""
+    resampled = ranking.metrics["auc"]
+    assert isinstance(resampled, ResampledMean)
+    return Estimate(resampled.value, *np.quantile(resampled.draws, [0.025, 0.975]).tolist(), ranking.auc.n)
 
 
 def share_coverage(
@@ -128,8 +141,10 @@ def shift_of(true_auc: float) -> float:
     return math.sqrt(2) * float(norm.ppf(true_auc))
 
 
+PERCENTILE = "auc, percentile interval (not used)"
 TRUTHS: dict[str, Callable[[float], float]] = {
     "auc": lambda shift: float(norm.cdf(shift / math.sqrt(2))),
+    PERCENTILE: lambda shift: float(norm.cdf(shift / math.sqrt(2))),
     "tpr_at_1pct_fpr": lambda shift: float(norm.cdf(shift + norm.ppf(0.01))),
     # At the best threshold, half-way between the classes. Thresholds chosen on half the patients do a little worse,
     # so this truth is a little too high.
@@ -157,6 +172,8 @@ def main() -> None:
     for metric, truth in TRUTHS.items():
         rows = ((name, [cell[metric] for cell in cells]) for name, cells in found.items())
         table(metric, [f"{truth(shift_of(auc)):.3g}" for auc in AUCS], rows)
+    wrong = [(str(d), [ranking_coverage(d, auc, runs, seed, by_note=True)["auc"] for auc in AUCS]) for d in DESIGNS[:2]]
+    table("auc, notes resampled instead of patients (not used)", [f"{auc:g}" for auc in AUCS], iter(wrong))
     groups = [
         (k, notes, icc) for k in (15, 40) for notes in (1, 10) for icc in ((0.0,) if notes == 1 else (0.0, 0.2, 0.6))
     ]

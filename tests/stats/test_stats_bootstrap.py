@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulate_coverage import Design, clustered_scores, coverage, ranking_coverage, shift_of
+from simulate_coverage import Design, clustered_scores, ranking_coverage
 
 from mlflow_clinsec.errors import DataError
-from mlflow_clinsec.results import Estimate
 from mlflow_clinsec.stats import weighted
 from mlflow_clinsec.stats.arrays import BoolArray, FloatArray, IntArray
 from mlflow_clinsec.stats.bootstrap import METRICS, cluster_weights, group_means, ranking_bootstrap
@@ -200,15 +199,11 @@ def test_group_means_refuse_a_patient_on_both_sides() -> None:
 
 def test_forty_patients_of_ten_notes_by_patient_and_by_note() -> None:
     # The peers' mistake: with 40 patients of 10 alike notes, intervals from resampled notes miss far too often.
-    design, truth, noise = Design(20, 20, 10, 0.6), 0.7, rng(11)
-    by_patient: list[Estimate] = []
-    by_note: list[Estimate] = []
-    for _ in range(200):
-        scores, member, group = clustered_scores(design, shift_of(truth), noise)
-        for codes, found in ((group, by_patient), (np.arange(400), by_note)):
-            found.append(ranking_bootstrap({"s": scores}, member, codes, noise, 200)["s"].auc)
-    assert coverage(iter(by_patient), truth)[0] >= 0.90
-    assert coverage(iter(by_note), truth)[0] < 0.80
+    design = Design(20, 20, 10, 0.6)
+    by_patient = ranking_coverage(design, 0.7, runs=200, seed=11, n_boot=200)
+    by_note = ranking_coverage(design, 0.7, runs=200, seed=11, n_boot=200, by_note=True)
+    assert by_patient["auc"][0] >= 0.90
+    assert by_note["auc"][0] < 0.80
 
 
 @pytest.mark.parametrize("true_auc", [0.5, 0.8])
