@@ -98,7 +98,7 @@ def ranking_bootstrap(
     in_unit_interval(level, "level")
     flags, (cluster, k) = as_flags(member), cluster_index(group)
     scores = {name: as_scores(values, name, allow_nan=True) for name, values in scores_by_name.items()}
-    same_length(member=flags, group=cluster, **scores)
+    same_length(member=flags, group=cluster, **{f"score {name!r}": values for name, values in scores.items()})
     stratum = _kind_of_groups(flags, cluster, k)[cluster]
     weights = cluster_weights(cluster, rng, n_boot, stratum).T.copy()
     fold = group_folds(cluster, 2, rng, flags) if k >= 2 else np.zeros(flags.size, dtype=np.int64)

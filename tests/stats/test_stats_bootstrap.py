@@ -105,7 +105,7 @@ def test_same_seed_same_estimates_and_input_untouched() -> None:
 def test_a_score_does_not_depend_on_the_others() -> None:
     scores, member, group = audit()
     alone = ranking_bootstrap({"a": scores}, member, group, rng())["a"]
-    among = ranking_bootstrap({"b": -scores, "a": scores}, member, group, rng())["a"]
+    among = ranking_bootstrap({"member": -scores, "a": scores}, member, group, rng())["a"]
     assert alone.as_mapping() == among.as_mapping()
 
 
@@ -178,7 +178,7 @@ def test_bad_input_is_refused_before_any_work() -> None:
     scores, member, group = audit()
     with pytest.raises(DataError, match="ok are booleans"):
         ranking_bootstrap({"ok": scores > 0}, member, group, rng())
-    with pytest.raises(DataError, match=r"short \(299,\)"):
+    with pytest.raises(DataError, match=r"score 'short' \(299,\)"):
         ranking_bootstrap({"short": scores[:-1]}, member, group, rng())
     with pytest.raises(DataError, match="level"):
         ranking_bootstrap({"s": scores}, member, group, rng(), level=95)
