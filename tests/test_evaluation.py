@@ -11,11 +11,15 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from mlflow.exceptions import MlflowException
+from transformers import AutoModelForCausalLM
 
 from mlflow_clinsec.datasets import generate_corpus
 from mlflow_clinsec.errors import ClinSecError
-from mlflow_clinsec.training.models import small_causal_lm, small_encoder
+from mlflow_clinsec.evaluation import evaluation_frame, tracing_off
+from mlflow_clinsec.training.log import log_trained_model
+from mlflow_clinsec.training.models import small_causal_lm, small_encoder, with_lora
 from mlflow_clinsec.training.tokenizers import train_tokenizer
 
 REQUIREMENTS = ["torch", "transformers"]
@@ -184,6 +188,44 @@ def test_precomputed_columns_without_a_model(store: Path, notes: pd.DataFrame) -
     }
     result, _ = _evaluate(None, frame, config)
     assert result.metrics["clinsec/privacy/loss/auc"] > 0.9
+
+
+def test_a_peft_model_brings_its_base_as_reference(store: Path, corpus: Any, qa: pd.DataFrame, tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(corpus.qa["response"], "causal-lm", vocab_size=400)
+    base = small_causal_lm(tokenizer, seed=0, width=32, layers=1, heads=2)
+    base.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    model = with_lora(AutoModelForCausalLM.from_pretrained(tmp_path / "base"), rank=4, alpha=64.0, seed=0)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:  # a fresh adapter changes nothing: make this one count
+                weight.fill_(0.05)
+    with mlflow.start_run():
+        info = log_trained_model(
+            model, tokenizer, task="text-generation", name="adapter", base_model_path=str(tmp_path / "base")
+        )
+    result, _ = _evaluate(info.model_uri, qa, {"privacy": PRIVACY | {"attacks": ["reference", "log_ratio"]}})
+    assert 0 <= result.metrics["clinsec/privacy/log_ratio/auc"] <= 1
+    assert result.metrics["clinsec/privacy/reference/coverage"] == 1.0
+
+
+def test_labels_of_another_length_are_refused(store: Path) -> None:
+    class Dataset:
+        features_data = pd.DataFrame({"text": ["a", "b"]})
+        has_targets, targets_name, labels_data = True, "y", [1, 2, 3]
+        has_predictions = False
+
+    with pytest.raises(ClinSecError, match=r"column 'y' has 3 values for 2 records"):
+        evaluation_frame(Dataset())
+
+
+def test_tracing_is_off_meanwhile_and_back_on_after() -> None:
+    from mlflow.tracing.provider import is_tracing_enabled
+
+    before = is_tracing_enabled()
+    with tracing_off():
+        assert not is_tracing_enabled()
+    assert is_tracing_enabled() == before
 
 
 def test_flat_and_nested_config_give_the_same_numbers(language_model: Any, qa: pd.DataFrame) -> None:
