@@ -75,7 +75,7 @@ class Profile:
     polarity: dict[str, tuple[int, int]] = field(default_factory=dict)
     vague_cues: int = 0
     cues: int = 0
-    drugs: frozenset[str] = frozenset()
+    drugs: Counter[str] = field(default_factory=Counter)
     surrogates: Counter[str] = field(default_factory=Counter)
 
 
@@ -96,7 +96,7 @@ def profile_of(text: str, known: frozenset[str]) -> Profile:
     counted = {i for quantity in quantities for i in range(quantity.start, quantity.stop)} - dosing
     items = list(_items(tokens, {hit.start: hit for hit in hits if hit.start not in counted}, counted))
     profile = Profile(surrogates=Counter(token.text for token in tokens if token.is_surrogate))
-    profile.drugs = frozenset(item.key for item in items if item.category == "drug")
+    profile.drugs.update(item.key for item in items if item.category == "drug")
     profile.frequencies.update(item.key for item in items if item.category == "frequency")
     _count_quantities(profile, quantities)
     parts = _parts(text, tokens)
@@ -210,14 +210,16 @@ def _count_sides(profile: Profile, part_of: Sequence[int], items: Sequence[Item]
 def _count_negation(profile: Profile, scopes: Sequence[Scope], items: Sequence[Item]) -> None:
     cue_tokens = {i for scope in scopes for i in range(scope.cue_start, scope.cue_stop)}
     negated = {i for scope in scopes for i in range(scope.start, scope.stop)} - cue_tokens
+    checked: set[int] = set()
     for item in items:
-        if item.start in cue_tokens or item.stop - 1 in cue_tokens or item.category not in _POLAR:
+        if item.category not in _POLAR:
             continue
+        span = set(range(item.start, item.stop))
+        is_negated = not span.isdisjoint(cue_tokens) or item.start in negated  # "no acute distress" holds its own cue
         before, total = profile.polarity.get(item.key, (0, 0))
-        is_negated = item.start in negated
         profile.polarity[item.key] = (before + is_negated, total + 1)
-        if is_negated and item.category in CLINICAL:
-            profile.negated[item.key] += 1
+        if item.category in CLINICAL:
+            checked |= span
+            profile.negated.update([item.key] * is_negated)
     profile.cues = len(scopes)
-    clinical = {i for item in items if item.category in CLINICAL for i in range(item.start, item.stop)}
-    profile.vague_cues = sum(clinical.isdisjoint(range(scope.start, scope.stop)) for scope in scopes)
+    profile.vague_cues = sum(checked.isdisjoint(range(scope.start, scope.stop)) for scope in scopes)

@@ -42,6 +42,7 @@ GATE = FidelityGate(min_change=0.0, max_change=1.0)
         ("vancomycin q12h", "vancomycin every 12 hours"),
         ("You are right, all right now.", "You're correct, fine now."),
         ("a 57 year old", "she is 57"),
+        ("stent 1 of the second kind", "one stent of kind 2"),
     ],
 )
 def test_faithful_rewrites_pass(original: str, rewrite: str) -> None:
@@ -64,6 +65,7 @@ def test_faithful_rewrites_pass(original: str, rewrite: str) -> None:
         ("three stents", "2 stents", "number"),
         ("metformin 500 mg BID", "metformin 500 mg TID", "number"),
         ("q6h", "every 8 hours", "number"),
+        ("1 of the second one", "2 of the second one", "number"),  # loose words in both texts answer for no digit
         ("aspirin 81 mg", "aspirin 81 mcg", "unit"),
         ("aspirin 81 mg", "aspirin 81", "unit"),
         ("for 5 days", "for 5 weeks", "unit"),
@@ -82,10 +84,12 @@ def test_faithful_rewrites_pass(original: str, rewrite: str) -> None:
         ("He is not improving.", "He is getting better.", "negation"),
         ("PE was ruled out. Has asthma.", "PE was found. Has asthma.", "negation"),
         ("pulmonary embolism, no DVT", "no pulmonary embolism, DVT", "negation"),
+        ("in no acute distress", "in acute distress", "negation"),
         ("takes hydralazine", "takes hydroxyzine", "drug"),
         ("takes Celebrex", "takes Celexa", "drug"),
         ("takes Lasix and aspirin", "takes furosemide", "drug"),
         ("takes aspirin", "takes aspirin and Coumadin", "drug"),
+        ("Lasix, more Lasix, then aspirin", "Lasix, more aspirin, then aspirin", "drug"),
         ("seen by [**Name 1**]", "seen by [**Name 2**]", "surrogate"),
         ("seen by ___", "seen by Smith", "surrogate"),
         ("pain", " \n", "empty"),
