@@ -48,7 +48,7 @@ def _cue_index() -> PhraseIndex[str]:
 
 
 def find_scopes(text: str, tokens: Sequence[Token]) -> list[Scope]:
-    """Every negation cue with its scope, left to right."""
+    """Every negation cue with its scope, left to right; that of a pseudo-cue is empty."""
     cues = _find_cues(tokens)
     kinds = {start: kind for start, _, kind in cues}
     scopes = []
@@ -57,6 +57,8 @@ def find_scopes(text: str, tokens: Sequence[Token]) -> list[Scope]:
             scopes.append(Scope(start, stop, stop, _forward(text, tokens, stop, kinds)))
         elif kind == "after":
             scopes.append(Scope(start, stop, _backward(text, tokens, start, kinds), start))
+        elif kind == "pseudo":
+            scopes.append(Scope(start, stop, stop, stop))
     return scopes
 
 

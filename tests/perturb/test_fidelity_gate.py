@@ -84,6 +84,7 @@ def test_faithful_rewrites_pass(original: str, rewrite: str) -> None:
         ("He is not improving.", "He is getting better.", "negation"),
         ("PE was ruled out. Has asthma.", "PE was found. Has asthma.", "negation"),
         ("pulmonary embolism, no DVT", "no pulmonary embolism, DVT", "negation"),
+        ("reports no change in weight", "reports a change in weight", "negation"),
         ("in no acute distress", "in acute distress", "negation"),
         ("takes hydralazine", "takes hydroxyzine", "drug"),
         ("takes Celebrex", "takes Celexa", "drug"),
