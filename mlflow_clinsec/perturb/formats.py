@@ -39,6 +39,7 @@ _DURATION = re.compile(r"\b(x|for) ?(?=\d+ (?:days?|weeks?|months?|years?|hours?
 
 def format_edits(text: str, tokens: Sequence[Token], hits: Sequence[Hit]) -> Iterator[Edit]:
     """All of this module's edits, in no particular order; they may overlap those of other modules."""
+    yield from _surrogates(tokens)
     yield from _dates(text)
     yield from _ages(text)
     yield from _units(text)
@@ -46,6 +47,11 @@ def format_edits(text: str, tokens: Sequence[Token], hits: Sequence[Hit]) -> Ite
     yield from _comparators(text)
     yield from _durations(text)
     yield from _value_links(text, tokens, hits)
+
+
+def _surrogates(tokens: Sequence[Token]) -> Iterator[Edit]:
+    """De-identification marks stay as they are: a date inside one stands for a removed one."""
+    yield from (Edit(token.start, token.end, ()) for token in tokens if token.is_surrogate)
 
 
 def _dates(text: str) -> Iterator[Edit]:

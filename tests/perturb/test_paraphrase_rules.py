@@ -194,3 +194,10 @@ def test_what_is_left_alone(text: str, kept: str) -> None:
 )
 def test_indefinite_article(word: str, article: str) -> None:
     assert indefinite_article(word) == article
+
+
+def test_a_date_inside_a_surrogate_is_left_alone() -> None:
+    text = "Admitted [**2125-4-30**] with SOB, transferred 2125-5-2 to [**Hospital 60070**]."
+    for rewrite in RulesEngine().propose(text, 8, np.random.default_rng(0)):
+        assert "[**2125-4-30**]" in rewrite
+        assert "[**Hospital 60070**]" in rewrite
