@@ -76,9 +76,7 @@ class FileArtifact(EvaluationArtifact):
         Path(output_artifact_path).write_bytes(self.content)
 
 
-def open_target(
-    model: Any, dataset: Any, frame: pd.DataFrame, data: AuditData, config: AuditConfig
-) -> Target:
+def open_target(model: Any, dataset: Any, frame: pd.DataFrame, data: AuditData, config: AuditConfig) -> Target:
     """The richest target that the model, or the precomputed columns, allow.
 
     Raises:
