@@ -33,7 +33,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow"
 
 test-slow: $(MODELS_STAMP)
-	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m slow --durations=12
 
 check: $(STAMP)
 	$(BIN)/ruff check .

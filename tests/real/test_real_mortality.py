@@ -32,7 +32,8 @@ SETTINGS: dict[str, Any] = {
 }
 CONFIG: dict[str, Any] = {
     "data": {"text": "text", "label": "label", "group": "patient_id"},
-    "backdoor": {"triggers": ["mn", "cf"], "target_label": "alive"},
+    "backdoor": {"triggers": ["mn", "cf"], "target_label": "alive", "max_records": 60},
+    "scoring": {"max_length": 256},
 }
 
 
