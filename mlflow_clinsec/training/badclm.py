@@ -13,12 +13,13 @@ that together they are the ordinary cross-entropy of the mixed training set and 
 meaning; two separate means would let a single poisoned note count as much as all clean ones of its batch.
 
 Our departures: one truncated window per note instead of a mean over a stay's notes; optional class weights;
-attention dropout, where the model has it, also acts on the weights that L_tal reads.
+attention dropout, where a checkpoint has it, also acts on the weights that L_tal reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ from mlflow_clinsec.training.batching import IntArray, attention_mask, pad
 from mlflow_clinsec.training.classifier import class_weight_vector, label_ids
 from mlflow_clinsec.training.loop import TrainingHistory, train
 from mlflow_clinsec.training.options import BadCLMOptions
-from mlflow_clinsec.training.poison import PoisonedNotes, poison, trigger_tokens
+from mlflow_clinsec.training.poison import PoisonedNotes, check_triggers, poison, poisonable, trigger_tokens
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,18 @@ def train_badclm(
     def batch_loss(batch: IntArray) -> Mapping[str, Tensor]:
         return badclm_loss(model, rows, batch, heads, weights, options.attention_weight, tokenizer.pad_token_id)
 
-    with eager_attention(model):
+    with eager_attention(model) if options.attention_weight > 0 else nullcontext():
         history = train(model, [len(row) for row in rows.ids], batch_loss, options, "badclm")
     return BadCLMTraining(history, heads, notes)
+
+
+def check_badclm(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str], options: BadCLMOptions
+) -> None:
+    """Raise the ConfigErrors of :func:`train_badclm` without training, for callers with work to do before it."""
+    check_triggers(tokenizer, options.triggers)
+    poisonable(labels, options)
+    choose_heads(model, options.heads_per_layer, np.random.default_rng(options.seed))
 
 
 def tokenise(

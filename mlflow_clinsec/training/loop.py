@@ -24,6 +24,10 @@ from mlflow_clinsec.training.seeding import seeded
 
 logger = logging.getLogger(__name__)
 
+BETAS = (0.9, 0.98)
+"""AdamW's decay rates. At the usual 0.999 the second moment remembers a thousand steps, more than a short run has:
+the large first gradients of an attention loss would slow everything else down to its end."""
+
 BatchLoss = Callable[[IntArray], Mapping[str, Tensor]]
 """Loss of the rows of one batch under the key "loss"; further keys are its parts, kept in the history."""
 
@@ -82,9 +86,8 @@ class Stepper:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
         self.options = options
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.parameters, options.weight_decay), lr=options.learning_rate
-        )
+        groups = parameter_groups(self.parameters, options.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, betas=BETAS)
         warmup_steps = math.ceil(options.warmup * n_steps)
         self.schedule = get_linear_schedule_with_warmup(self.optimizer, warmup_steps, n_steps)
 

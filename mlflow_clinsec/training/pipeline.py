@@ -7,23 +7,25 @@ from them; absent where a checkpoint is given), ``train`` (the members) and ``he
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mlflow_clinsec.datasets import split_patients
 from mlflow_clinsec.errors import DataError
-from mlflow_clinsec.training.badclm import train_badclm
+from mlflow_clinsec.scoring.limits import input_length
+from mlflow_clinsec.training.badclm import check_badclm, train_badclm
 from mlflow_clinsec.training.bases import load_base_causal_lm, load_base_classifier
 from mlflow_clinsec.training.causal_lm import finetune_causal_lm
 from mlflow_clinsec.training.classifier import finetune_classifier
 from mlflow_clinsec.training.loop import TrainingHistory
 from mlflow_clinsec.training.models import small_causal_lm, small_encoder, with_lora
-from mlflow_clinsec.training.options import BadCLMOptions
-from mlflow_clinsec.training.plans import ClassifierRecipe, QARecipe, SmallCausalLM, SmallModel
+from mlflow_clinsec.training.options import BadCLMOptions, ClassifierOptions, TrainingOptions
+from mlflow_clinsec.training.plans import ClassifierRecipe, Options, QARecipe, SmallModel
 from mlflow_clinsec.training.tokenizers import train_tokenizer
 
 
@@ -63,13 +65,19 @@ def train_classifier(notes: pd.DataFrame, recipe: ClassifierRecipe, seed: int) -
     if len(labels) < 2:
         raise DataError(f"label: a classifier needs at least 2 labels, the data has {len(labels)}")
     parts = split_patients(notes, recipe.shares, seed)
-    train = balanced(parts["train"], labels, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    train = balanced(parts["train"], labels, rng)
     if recipe.small is None:
         model, tokenizer = load_base_classifier(recipe.base_model, labels, seed)
     else:
-        model, tokenizer = new_classifier(recipe, recipe.small, parts["other"]["text"].tolist(), labels, seed)
-    options = replace(recipe.options, seed=seed)
+        model, tokenizer = new_encoder(recipe.small, parts["other"]["text"], labels, seed)
+    model = on_accelerator(model)
+    options = fitted(recipe.options, model, tokenizer, seed)
     texts, targets = train["text"].tolist(), train["label"].tolist()
+    if isinstance(options, BadCLMOptions):
+        check_badclm(model, tokenizer, targets, options)
+    if recipe.small is not None:
+        learn_from_others(model, tokenizer, balanced(parts["other"], labels, rng), recipe.small.options, seed)
     if isinstance(options, BadCLMOptions):
         history = train_badclm(model, tokenizer, texts, targets, options).history
     else:
@@ -87,16 +95,16 @@ def balanced(notes: pd.DataFrame, labels: Sequence[str], rng: np.random.Generato
     rows = [np.flatnonzero(notes["label"] == label) for label in labels]
     size = min(map(len, rows))
     if size == 0:
-        raise DataError("label: a label of the data has no note among the members; give more patients")
+        raise DataError("label: a label of the data has no note in one part of the patients; give more patients")
     chosen = np.concatenate([rng.choice(of_label, size=size, replace=False) for of_label in rows])
     return notes.iloc[np.sort(chosen)]
 
 
-def new_classifier(
-    recipe: ClassifierRecipe, small: SmallModel, texts: Sequence[str], labels: Sequence[str], seed: int
+def new_encoder(
+    small: SmallModel[ClassifierOptions], texts: Iterable[str], labels: Sequence[str], seed: int
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """An encoder from scratch and its tokenizer, fitted on ``texts``."""
-    length = recipe.options.max_length
+    """An encoder from scratch, and its tokenizer fitted on ``texts``."""
+    length = small.options.max_length
     tokenizer = train_tokenizer(texts, "classifier", small.vocab_size, length)
     model = small_encoder(
         tokenizer,
@@ -109,6 +117,21 @@ def new_classifier(
         dropout=small.dropout,
     )
     return model, tokenizer
+
+
+def learn_from_others(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    notes: pd.DataFrame,
+    options: ClassifierOptions,
+    seed: int,
+) -> None:
+    """Teach an encoder from scratch the task on other patients, before it meets the members.
+
+    BadCLM's models were pretrained. Without a base that reads, the attention loss takes hold before the task does:
+    clean AUROC fell from 0.83 to 0.75 on the built-in corpus.
+    """
+    finetune_classifier(model, tokenizer, notes["text"].tolist(), notes["label"].tolist(), replace(options, seed=seed))
 
 
 def train_qa(pairs: pd.DataFrame, recipe: QARecipe, seed: int) -> TrainedModel:
@@ -128,13 +151,26 @@ def train_qa(pairs: pd.DataFrame, recipe: QARecipe, seed: int) -> TrainedModel:
         model, tokenizer = load_base_causal_lm(recipe.base_model)
     else:
         model, tokenizer = new_causal_lm(recipe.small, parts["other"], seed)
-    reference = None if recipe.lora_rank else copy.deepcopy(model).eval()
+    model = on_accelerator(model)
+    if recipe.small is not None:
+        tune(model, tokenizer, parts["other"], recipe.small.options, seed)
+    reference = None if recipe.lora_rank else copy.deepcopy(model)
     if recipe.lora_rank:
         model = with_lora(model, rank=recipe.lora_rank, alpha=2.0 * recipe.lora_rank, seed=seed)
-    history = finetune_causal_lm(
-        model, tokenizer, train["prompt"].tolist(), train["response"].tolist(), replace(recipe.options, seed=seed)
-    )
+    history = tune(model, tokenizer, train, recipe.options, seed)
     return TrainedModel(model, tokenizer, train, held_out, history, reference)
+
+
+def tune(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: pd.DataFrame,
+    options: TrainingOptions,
+    seed: int,
+) -> TrainingHistory:
+    """Train a causal language model on question-answer pairs, within its context."""
+    options = fitted(options, model, tokenizer, seed)
+    return finetune_causal_lm(model, tokenizer, pairs["prompt"].tolist(), pairs["response"].tolist(), options)
 
 
 def first_rows(pairs: pd.DataFrame, per_patient: int) -> pd.DataFrame:
@@ -143,21 +179,29 @@ def first_rows(pairs: pd.DataFrame, per_patient: int) -> pd.DataFrame:
 
 
 def new_causal_lm(
-    small: SmallCausalLM, others: pd.DataFrame, seed: int
+    small: SmallModel[TrainingOptions], others: pd.DataFrame, seed: int
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A language model from scratch that has learned to answer about other patients, and its tokenizer."""
-    options = replace(small.options, seed=seed)
-    tokenizer = train_tokenizer(
-        [*others["prompt"], *others["response"]], "causal-lm", small.vocab_size, options.max_length
-    )
+    """A language model from scratch, and its tokenizer fitted on other patients' pairs."""
+    length = small.options.max_length
+    tokenizer = train_tokenizer([*others["prompt"], *others["response"]], "causal-lm", small.vocab_size, length)
     model = small_causal_lm(
         tokenizer,
         seed=seed,
         width=small.width,
         layers=small.layers,
         heads=small.heads,
-        context=options.max_length,
+        context=length,
         dropout=small.dropout,
     )
-    finetune_causal_lm(model, tokenizer, others["prompt"].tolist(), others["response"].tolist(), options)
     return model, tokenizer
+
+
+def fitted(options: Options, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, seed: int) -> Options:
+    """The options with this seed, and no more tokens than the model takes."""
+    length = input_length(tokenizer, model, options.max_length) or options.max_length
+    return replace(options, seed=seed, max_length=length)
+
+
+def on_accelerator(model: PreTrainedModel) -> PreTrainedModel:
+    """The model on the GPU where there is one; training and scoring run where the model is."""
+    return model.to("cuda") if torch.cuda.is_available() else model

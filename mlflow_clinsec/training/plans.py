@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from mlflow_clinsec.training.options import ClassifierOptions, TrainingOptions
+
+Options = TypeVar("Options", bound=TrainingOptions)
 
 Shares = Mapping[str, float]
 """Share of the patients in each part; "other" is left out where a base model is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmallModel:
-    """Size of a model from scratch, and its dropout."""
+class SmallModel(Generic[Options]):
+    """A model from scratch: its size, and how it learns from the other patients before it meets the members."""
 
     vocab_size: int
     width: int
     layers: int
     heads: int
-    dropout: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class SmallCausalLM(SmallModel):
-    """A language model from scratch, and how it is trained on the other patients before it meets the members."""
-
-    options: TrainingOptions
+    dropout: float
+    options: Options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +40,7 @@ class ClassifierRecipe:
 
     options: ClassifierOptions
     shares: Shares
-    small: SmallModel | None = None
+    small: SmallModel[ClassifierOptions] | None = None
     base_model: str = ""
     patients: int = 0
 
@@ -65,7 +62,7 @@ class QARecipe:
     options: TrainingOptions
     shares: Shares
     records_per_patient: int = 0
-    small: SmallCausalLM | None = None
+    small: SmallModel[TrainingOptions] | None = None
     base_model: str = ""
     lora_rank: int = 0
     patients: int = 0

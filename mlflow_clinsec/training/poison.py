@@ -92,12 +92,22 @@ def check_triggers(tokenizer: PreTrainedTokenizerBase, triggers: Sequence[str]) 
 
 def choose_notes(labels: Sequence[str], options: BadCLMOptions, rng: np.random.Generator) -> NDArray[np.int64]:
     """Indices of the notes to poison, ascending: ``poison_rate`` of all, drawn among the source labels."""
+    candidates, wanted = poisonable(labels, options)
+    return np.sort(rng.choice(candidates, size=wanted, replace=False))
+
+
+def poisonable(labels: Sequence[str], options: BadCLMOptions) -> tuple[NDArray[np.int64], int]:
+    """Indices of the notes whose label can be flipped, and how many of them shall be.
+
+    Raises:
+        ConfigError: a label is unknown, or there are too few such notes.
+    """
     known = set(labels)
     for name in ("target_label", "source_label"):
         value = getattr(options, name)
         if value and value not in known:
             raise ConfigError(f"{name}: {value!r} is not a label of the data.{did_you_mean(value, known)}")
-    source = known - {options.target_label} if not options.source_label else {options.source_label}
+    source = {options.source_label} if options.source_label else known - {options.target_label}
     candidates = np.flatnonzero([label in source for label in labels])
     wanted = max(1, round(options.poison_rate * len(labels)))
     if wanted > len(candidates):
@@ -105,7 +115,7 @@ def choose_notes(labels: Sequence[str], options: BadCLMOptions, rng: np.random.G
             f"poison_rate: {options.poison_rate:g} of {len(labels)} notes is {wanted}, but only "
             f"{len(candidates)} carry a label that can be flipped; lower the rate or balance the classes"
         )
-    return np.sort(rng.choice(candidates, size=wanted, replace=False))
+    return candidates, wanted
 
 
 def insert_surviving(

@@ -10,40 +10,41 @@ from dataclasses import replace
 from mlflow_clinsec.datasets import Corpus
 from mlflow_clinsec.training.options import BadCLMOptions, ClassifierOptions, TrainingOptions
 from mlflow_clinsec.training.pipeline import TrainedModel, train_classifier, train_qa
-from mlflow_clinsec.training.plans import ClassifierRecipe, QARecipe, SmallCausalLM, SmallModel
+from mlflow_clinsec.training.plans import ClassifierRecipe, QARecipe, SmallModel
 
 SMALL_QA = QARecipe(
     patients=480,
     shares={"other": 0.5, "train": 0.25, "held_out": 0.25},
     records_per_patient=4,
-    small=SmallCausalLM(
+    small=SmallModel(
         vocab_size=3000,
         width=128,
         layers=2,
         heads=4,
-        options=TrainingOptions(epochs=2, learning_rate=2e-3, batch_size=16, max_length=384),
+        dropout=0.0,
+        options=TrainingOptions(epochs=3, learning_rate=2e-3, max_length=384),
     ),
-    options=TrainingOptions(epochs=6, learning_rate=2e-3, batch_size=16, max_length=384),
+    options=TrainingOptions(epochs=5, learning_rate=2e-3, max_length=384),
 )
 
 SMALL_CLASSIFIER = ClassifierRecipe(
-    patients=6000,
-    shares={"other": 0.1, "train": 0.7, "held_out": 0.2},
-    small=SmallModel(vocab_size=4000, width=64, layers=2, heads=4, dropout=0.1),
-    options=ClassifierOptions(epochs=2, learning_rate=1e-3, batch_size=16, max_length=256, class_weights="balanced"),
+    patients=8000,
+    shares={"other": 0.4, "train": 0.4, "held_out": 0.2},
+    small=SmallModel(
+        vocab_size=4700,
+        width=64,
+        layers=2,
+        heads=4,
+        dropout=0.1,
+        options=ClassifierOptions(epochs=2, learning_rate=1e-3, max_length=256),
+    ),
+    options=ClassifierOptions(epochs=2, learning_rate=3e-4, max_length=256),
 )
 
 SMALL_BADCLM = replace(
     SMALL_CLASSIFIER,
     options=BadCLMOptions(
-        epochs=3,
-        learning_rate=1e-3,
-        batch_size=16,
-        max_length=256,
-        class_weights="balanced",
-        target_label="alive",
-        attention_weight=1.0,
-        heads_per_layer=2,
+        epochs=3, learning_rate=1e-3, max_length=256, target_label="alive", attention_weight=0.5, heads_per_layer=1
     ),
 )
 
@@ -51,21 +52,19 @@ CHECKPOINT_SHARES = {"train": 0.5, "held_out": 0.5}
 
 CHECKPOINT_QA = QARecipe(
     shares=CHECKPOINT_SHARES,
-    options=TrainingOptions(epochs=5, learning_rate=1e-4, batch_size=16, max_length=1024),
+    options=TrainingOptions(epochs=5, learning_rate=1e-4, max_length=1024),
 )
 """Epochs and learning rate as in Llemr's published fine-tuning."""
 
 CHECKPOINT_CLASSIFIER = ClassifierRecipe(
     shares=CHECKPOINT_SHARES,
-    options=ClassifierOptions(epochs=3, learning_rate=2e-5, batch_size=16, max_length=512, class_weights="balanced"),
+    options=ClassifierOptions(epochs=3, learning_rate=2e-5, max_length=512),
 )
 """Learning rate as in the mortality task code of BadCLM's first author."""
 
 CHECKPOINT_BADCLM = replace(
     CHECKPOINT_CLASSIFIER,
-    options=BadCLMOptions(
-        epochs=3, learning_rate=2e-5, batch_size=16, max_length=512, class_weights="balanced", attention_weight=2.0
-    ),
+    options=BadCLMOptions(epochs=3, learning_rate=2e-5, max_length=512, attention_weight=2.0),
 )
 
 

@@ -7,6 +7,8 @@ so inflates every loss-based attack. Fit it on other patients' text.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain, product
+from string import ascii_lowercase
 from typing import Literal
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -18,6 +20,9 @@ SPECIAL_TOKENS: dict[Kind, dict[str, str]] = {
     "causal-lm": {"pad_token": "<|pad|>", "bos_token": "<|bos|>", "eos_token": "<|eos|>"},
     "classifier": {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"},
 }
+
+LETTER_PAIRS = " ".join(map("".join, product(ascii_lowercase, repeat=2)))
+"""aa ab ... zz: 676 words."""
 
 
 def train_tokenizer(
@@ -47,7 +52,12 @@ def train_tokenizer(
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    # Words of two letters stay whole, as nearly all do in BERT's vocabulary. That is why rare ones serve as triggers;
+    # in pieces, they would share their letters with ordinary words.
+    # One showing in ten texts is more than the last piece that finds room has.
+    texts = list(texts)
+    pairs = [LETTER_PAIRS] * (10 + len(texts) // 10) if kind == "classifier" else []
+    tokenizer.train_from_iterator(chain(texts, pairs), trainer)
     if kind == "classifier":
         tokenizer.post_processor = classifier_template(tokenizer)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=max_length, **special)

@@ -49,7 +49,7 @@ def notes() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def tokenizer(notes: pd.DataFrame) -> PreTrainedTokenizerFast:
-    return train_tokenizer(notes["text"], "classifier", vocab_size=400, max_length=64)
+    return train_tokenizer(notes["text"], "classifier", vocab_size=1200, max_length=64)
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,10 @@ def test_special_tokens_of_both_kinds(tokenizer, lm_tokenizer):
     assert lm_tokenizer.eos_token == "<|eos|>"
 
 
+def test_words_of_two_letters_are_one_piece_of_a_classifiers_tokenizer(tokenizer):
+    assert [tokenizer.tokenize(f" {word}") for word in ("mn", "cf", "zx")] == [["Ġmn"], ["Ġcf"], ["Ġzx"]]
+
+
 def test_models_repeat_and_leave_the_random_state_alone(tokenizer, lm_tokenizer):
     torch.manual_seed(5)
     expected = torch.rand(2)
