@@ -46,7 +46,7 @@ class CleanRecords:
 
 
 def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generator) -> AttackResult:
-    """Score the clean records: all, or ``max_records`` times the number of labels, drawn at random.
+    """Score the clean records: all of them, whatever ``max_records`` says, since one pass each is cheap.
 
     Returns:
         Estimates ``cacc`` (share predicted right), ``auroc`` and ``auprc``; the positive labels in the details.
@@ -56,7 +56,7 @@ def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generato
     """
     options: TriggerOptions = attack.options
     goals = target_labels(options, data, target)
-    records = _draw(data, true_labels(data, target), options.max_records, rng)
+    records = CleanRecords(data.texts, true_labels(data, target), data.group)
     estimates = {"cacc": _accuracy(records, target, goals, options)}
     if target.label_scorer is None:
         hidden = Estimate.undefined("needs class probabilities, which this model does not give")
@@ -136,12 +136,6 @@ def _accuracy(records: CleanRecords, target: Target, goals: tuple[str, ...], opt
     decider = Decider(target, goals[:1], tuple(dict.fromkeys(records.truth)), threshold)
     right = decider.decide(records.texts)[:, 0] == decider.codes(records.truth)
     return clustered_share(right, records.group, options.level)
-
-
-def _draw(data: AuditData, truth: tuple[str, ...], most: int | None, rng: np.random.Generator) -> CleanRecords:
-    size = len(data) if most is None else most * len(set(truth))
-    rows = np.sort(rng.permutation(len(data))[:size])
-    return CleanRecords(tuple(data.texts[i] for i in rows), tuple(truth[i] for i in rows), data.group[rows])
 
 
 CLEAN_UTILITY = Attack(

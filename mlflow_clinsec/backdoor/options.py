@@ -28,7 +28,7 @@ class TriggerOptions:
         decision_threshold: predict the target label unless the probability of all other labels together
             reaches this value; the model's own decision when left out.
         level: confidence level of the intervals.
-        max_records: most records per target label, drawn at random; all when left out.
+        max_records: most records per target label that triggers are tried on, drawn at random; all when left out.
     """
 
     triggers: tuple[str, ...] = DEFAULT_TRIGGERS
