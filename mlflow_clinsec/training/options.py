@@ -56,7 +56,7 @@ class ClassifierOptions(TrainingOptions):
 
     Attributes:
         class_weights: "balanced" weighs each class inversely to its frequency, so that rare deaths count as
-            much as survivals; "none" leaves the cross-entropy as it is.
+            much as survivals; "none" leaves the cross-entropy as it is, for balanced training sets.
     """
 
     class_weights: ClassWeights = "none"

@@ -50,8 +50,9 @@ class TrainedModel:
 
 
 def train_classifier(notes: pd.DataFrame, recipe: ClassifierRecipe, seed: int) -> TrainedModel:
-    """Train a classifier, clean or backdoored as ``recipe.options`` say, on a balanced sample of members'
-    notes.
+    """Train a classifier, clean or backdoored as ``recipe.options`` say, on the members' notes.
+
+    With class weights all their notes are used, else a balanced sample of them.
 
     Args:
         notes: columns ``patient_id``, ``text`` and ``label``.
@@ -66,7 +67,9 @@ def train_classifier(notes: pd.DataFrame, recipe: ClassifierRecipe, seed: int) -
         raise DataError(f"label: a classifier needs at least 2 labels, the data has {len(labels)}")
     parts = split_patients(notes, recipe.shares, seed)
     rng = np.random.default_rng(seed)
-    train = balanced(parts["train"], labels, rng)
+    train = parts["train"]
+    if recipe.options.class_weights == "none":
+        train = balanced(train, labels, rng)
     if recipe.small is None:
         model, tokenizer = load_base_classifier(recipe.base_model, labels, seed)
     else:

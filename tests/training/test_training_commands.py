@@ -76,6 +76,7 @@ def test_checkpoints_are_tuned_for_both_tasks(store, table, tokenizer, lm_tokeni
     with mlflow.start_run():
         info = run_finetune(task="classification", source=source, base_model=str(tmp_path / "encoder"), settings=TINY)
     assert mlflow.transformers.load_model(info.model_uri).model.config.num_labels == 2
+    assert mlflow.get_run(info.run_id).data.params["n_train"] == "30"  # class weights: all of the members' notes
     pairs = pd.DataFrame({"prompt": ["Pain?", "Where?"] * 4, "response": ["chest pain", "left lobe"] * 4})
     pairs.to_json(tmp_path / "pairs.jsonl", orient="records", lines=True)
     source = Source(data_path=str(tmp_path / "pairs.jsonl"))
