@@ -5,7 +5,6 @@ Exit codes of ``audit``: 0 pass, 1 fail, 2 error, 3 inconclusive. Everything hea
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -121,7 +120,7 @@ def _train(action: Callable[[], Any]) -> None:
     import mlflow
 
     def in_run() -> Any:
-        with mlflow.start_run(run_id=os.environ.get("MLFLOW_RUN_ID")):
+        with mlflow.start_run():
             return action()
 
     click.echo(f"logged model: {guarded(in_run).model_uri}")

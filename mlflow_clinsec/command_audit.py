@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import mlflow
 
 from mlflow_clinsec.config import AuditConfig
@@ -28,8 +26,7 @@ def audit_files(model_uri: str | None, data_path: str, config_path: str, run_nam
     mapping = dict(own_config(read_config(config_path)))
     AuditConfig.from_mapping(mapping)
     frame = read_table(data_path)
-    resumed = os.environ.get("MLFLOW_RUN_ID")
-    with mlflow.start_run(run_id=resumed, run_name=None if resumed else run_name) as run:
+    with mlflow.start_run(run_name=run_name) as run:  # the run that `mlflow run` opened, where it did
         mlflow.models.evaluate(
             model=model_uri, data=frame, model_type=MODEL_TYPE, evaluators=NAME, evaluator_config=mapping
         )
