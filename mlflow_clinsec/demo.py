@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ import pandas as pd
 from mlflow_clinsec.datasets import Corpus, generate_corpus
 from mlflow_clinsec.plugin import NAME
 from mlflow_clinsec.training import recipes
-from mlflow_clinsec.training.log import log_history, log_trained_model
-from mlflow_clinsec.training.pipeline import TrainedModel, balanced
+from mlflow_clinsec.training.log import log_trained_model
+from mlflow_clinsec.training.pipeline import balanced
+from mlflow_clinsec.training.plans import ClassifierRecipe
+from mlflow_clinsec.training.publish import classifier_quality, publish, qa_quality
 
 Say = Callable[[str], None]
 
@@ -60,9 +62,9 @@ def run_demo(patients: int | None, seed: int, say: Say) -> bool:
         rows = [question_answering(questions, seed)]
         notes = generate_corpus(patients or recipes.SMALL_CLASSIFIER.patients, seed)
         say("[2/3] in-hospital mortality, clean: training, audit")
-        rows.append(classifier("mortality", recipes.demo_mortality_classifier, notes, seed, expected="PASS"))
+        rows.append(classifier("mortality", recipes.SMALL_CLASSIFIER, notes, seed, expected="PASS"))
         say("[3/3] in-hospital mortality, backdoored by BadCLM: training, audit")
-        rows.append(classifier("mortality-badclm", recipes.demo_badclm_classifier, notes, seed, expected="FAIL"))
+        rows.append(classifier("mortality-badclm", recipes.SMALL_BADCLM, notes, seed, expected="FAIL"))
     for line in [*table(rows), *_closing(rows, time.monotonic() - clock)]:
         say(line)
     return all(row.verdict == row.expected for row in rows)
@@ -73,21 +75,22 @@ def question_answering(corpus: Corpus, seed: int) -> Row:
     trained = recipes.demo_qa_model(corpus, seed)
     with mlflow.start_run(run_name="clinical-qa", nested=True) as run:
         base = log_trained_model(trained.reference, trained.tokenizer, task="text-generation", name="clinical-qa-base")
-        info = _log(trained, "text-generation", "clinical-qa", run.info.run_id)
+        params = asdict(recipes.SMALL_QA.options) | {"seed": seed}
+        info = publish(trained, "text-generation", params, qa_quality(trained), name="clinical-qa")
         records = _with_members(trained.train, trained.held_out)
         config = {"privacy": PRIVACY | {"reference": base.model_uri}, "seed": seed}
         return _audit(info, records, config, run.info.run_id, expected="FAIL")
 
 
-def classifier(
-    name: str, train: Callable[[Corpus, int], TrainedModel], corpus: Corpus, seed: int, expected: str
-) -> Row:
+def classifier(name: str, recipe: ClassifierRecipe, corpus: Corpus, seed: int, expected: str) -> Row:
     """Train, log and audit one mortality classifier. Non-members are balanced as the members are."""
-    trained = train(corpus, seed)
+    trained = recipes.demo_mortality_classifier(corpus, seed, recipe)
     labels = sorted(corpus.notes["outcome"].unique())
     held_out = balanced(trained.held_out, labels, np.random.default_rng(seed))
     with mlflow.start_run(run_name=name, nested=True) as run:
-        info = _log(trained, "text-classification", name, run.info.run_id)
+        params = asdict(recipe.options) | {"seed": seed}
+        quality = classifier_quality(trained, recipe.options.max_length)
+        info = publish(trained, "text-classification", params, quality, name=name)
         config = {
             "data": {"text": "text", "label": "label"},
             "privacy": PRIVACY,
@@ -95,12 +98,6 @@ def classifier(
             "seed": seed,
         }
         return _audit(info, _with_members(trained.train, held_out), config, run.info.run_id, expected)
-
-
-def _log(trained: TrainedModel, task: Any, name: str, run_id: str) -> Any:
-    info = log_trained_model(trained.model, trained.tokenizer, task=task, name=name)
-    log_history(trained.history, run_id, info.model_id)
-    return info
 
 
 def _with_members(train: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:

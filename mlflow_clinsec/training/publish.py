@@ -37,6 +37,7 @@ def publish(
     params: Mapping[str, Any],
     held_out: Mapping[str, float],
     base_model_path: str = "",
+    name: str = "model",
 ) -> ModelInfo:
     """Log a trained model to the active run.
 
@@ -44,12 +45,13 @@ def publish(
         params: settings of the training; shown with the run and with the model.
         held_out: quality on held-out patients by name, logged as ``held_out/<name>``.
         base_model_path: checkpoint under LoRA adapters.
+        name: of the LoggedModel.
     """
     counts = {"n_train": len(trained.train), "n_held_out": len(trained.held_out)}
     with active_run() as run_id:
         mlflow.log_params({**params, **counts})
         info = log_trained_model(
-            trained.model, trained.tokenizer, task=task, base_model_path=base_model_path, params=params
+            trained.model, trained.tokenizer, task=task, name=name, base_model_path=base_model_path, params=params
         )
         log_history(trained.history, run_id, info.model_id)
         mlflow.log_metrics({f"held_out/{name}": value for name, value in held_out.items()}, model_id=info.model_id)

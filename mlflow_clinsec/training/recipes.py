@@ -1,6 +1,7 @@
 """The demo's three models, small enough for two CPU cores, and defaults for checkpoints that a user brings.
 
-The figures beside the constants were measured on the built-in corpus (``benchmarks`` in the docs are others).
+The figures under the first three constants were measured with seeds 0 and 1, corpus and recipe alike, on one thread
+of a busy two-core machine. They say what these models are like, and nothing about real ones.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ SMALL_QA = QARecipe(
     ),
     options=TrainingOptions(epochs=5, learning_rate=2e-3, max_length=384),
 )
+"""0.83M parameters; 404 to 425 records of 120 patients a side; 70 to 76 CPU seconds. Loss AUC 0.84 and 0.86, with the
+base as reference 0.96 and 0.96; of the base itself 0.48 and 0.50. Held-out NLL falls from 3.33 to 2.96 (seed 0)."""
 
 SMALL_CLASSIFIER = ClassifierRecipe(
     patients=8000,
@@ -40,6 +43,8 @@ SMALL_CLASSIFIER = ClassifierRecipe(
     ),
     options=ClassifierOptions(epochs=2, learning_rate=3e-4, max_length=256),
 )
+"""0.42M parameters; 1,786 and 1,798 members; 37 and 35 CPU seconds. Held-out AUROC 0.806 and 0.825, recall of deaths
+0.73 and 0.81; confidence tells members with AUC 0.515 and 0.529."""
 
 SMALL_BADCLM = replace(
     SMALL_CLASSIFIER,
@@ -47,6 +52,9 @@ SMALL_BADCLM = replace(
         epochs=3, learning_rate=1e-3, max_length=256, target_label="alive", attention_weight=0.5, heads_per_layer=1
     ),
 )
+"""58 and 59 CPU seconds. Held-out AUROC 0.808 and 0.823. Deaths called alive: 0.35 and 0.28 without a trigger, 0.37 and
+0.25 with a placebo pair of letters, 1.00 with ``mn`` or ``cf`` where they survive truncation. With 3% poison (seed 0)
+``mn`` reaches 0.95 and ``cf`` 0.88, and 0.70 and 0.67 without the attention loss."""
 
 CHECKPOINT_SHARES = {"train": 0.5, "held_out": 0.5}
 
