@@ -43,8 +43,8 @@ SMALL_CLASSIFIER = ClassifierRecipe(
     ),
     options=ClassifierOptions(epochs=2, learning_rate=3e-4, max_length=256),
 )
-"""0.42M parameters; 1,786 and 1,798 members; 37 and 35 CPU seconds. Held-out AUROC 0.806 and 0.825, recall of deaths
-0.73 and 0.81; confidence tells members with AUC 0.515 and 0.529."""
+"""0.42M parameters; 1,786 and 1,798 members; 37 and 35 CPU seconds. Held-out AUROC 0.812 and 0.825, recall of deaths
+0.71 and 0.81; confidence tells members with AUC 0.512 and 0.529."""
 
 SMALL_BADCLM = replace(
     SMALL_CLASSIFIER,
