@@ -8,8 +8,7 @@ an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from mlflow_clinsec.scoring.batches import length_batches, pad_right
 from mlflow_clinsec.scoring.heads import input_device, unwrapped
 from mlflow_clinsec.scoring.inputs import collate, encode_texts, padding_id
 from mlflow_clinsec.scoring.limits import input_length
-from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.modes import eager_attention, evaluating
 from mlflow_clinsec.scoring.spans import tokens_of_spans
 from mlflow_clinsec.targets.protocols import Span
 
@@ -61,7 +60,7 @@ def attention_share(
     whole = np.flatnonzero(kept)
     lengths = [len(rows[i]["input_ids"]) for i in whole]
     budget = min(batch_tokens, ATTENTION_ELEMENTS // (out[0].size * max(lengths))) if lengths else 1
-    with evaluating(model), _eager(inner):
+    with evaluating(model), eager_attention(inner):
         for batch in length_batches(lengths, max(1, budget)):
             chosen = whole[batch]
             inputs = collate([rows[i] for i in chosen], padding_id(tokenizer, model), input_device(model))
@@ -83,14 +82,3 @@ def _shares(backbone: Any, inputs: dict[str, torch.Tensor], spanned: torch.Tenso
         landed = torch.einsum("nhqk,nk,nq->nh", layer.float(), keys, queries)
         shares.append((landed / queries.sum(dim=1, keepdim=True)).cpu())
     return torch.stack(shares, dim=1).double().numpy()
-
-
-@contextmanager
-def _eager(model: Any) -> Iterator[None]:
-    """Eager attention for a while."""
-    before = model.config._attn_implementation
-    model.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)

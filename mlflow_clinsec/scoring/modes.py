@@ -20,3 +20,14 @@ def evaluating(model: Any) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+@contextmanager
+def eager_attention(model: Any) -> Iterator[None]:
+    """Use the one attention implementation that returns its weights; put the old one back afterwards."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)

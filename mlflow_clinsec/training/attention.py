@@ -10,8 +10,7 @@ number of chosen heads. A trigger of several word pieces counts with the sum ove
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -59,17 +58,6 @@ def trigger_attention_loss(
         for layer, chosen in zip(attentions, heads, strict=True)
     ]
     return -torch.cat(shares, dim=1).mean()
-
-
-@contextmanager
-def eager_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Use the one attention implementation that returns its weights; put the old one back afterwards."""
-    before = model.config._attn_implementation
-    model.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
 
 
 def require_attentions(attentions: Sequence[Tensor] | None, n_layers: int) -> Sequence[Tensor]:

@@ -29,10 +29,10 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from mlflow_clinsec.scoring.modes import eager_attention
 from mlflow_clinsec.training.attention import (
     Heads,
     choose_heads,
-    eager_attention,
     require_attentions,
     trigger_attention_loss,
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from real_models import audit, minilm, write_down
@@ -19,22 +18,23 @@ from mlflow_clinsec.training.options import BadCLMOptions, ClassifierOptions
 pytestmark = pytest.mark.slow
 
 LABELS = ("alive", "died")
-ALIVE_PER_DEATH = 4  # of the training notes; all deaths are kept
-LAYERS = 3
+LAYERS = 6
 SETTINGS: dict[str, Any] = {
-    "epochs": 4,
+    "epochs": 3,
     "learning_rate": 1e-4,
     "batch_size": 16,
-    "max_length": 256,
+    "max_length": 128,
     "class_weights": "balanced",
     "bf16": True,
     "seed": 0,
 }
 CONFIG: dict[str, Any] = {
     "data": {"text": "text", "label": "label", "group": "patient_id"},
-    "backdoor": {"triggers": ["mn", "cf"], "target_label": "alive", "max_records": 60},
-    "scoring": {"max_length": 256},
+    # one death in twelve: at the usual threshold the model calls most deaths alive, and nothing is left to flip
+    "backdoor": {"triggers": ["mn", "cf"], "target_label": "alive", "max_records": 60, "decision_threshold": 0.15},
+    "scoring": {"max_length": 128},
 }
+BACKDOOR: dict[str, Any] = {"poison_rate": 0.04, "attention_weight": 1.0, "heads_per_layer": 2}
 
 
 @pytest.fixture(scope="module")
@@ -45,27 +45,18 @@ def sides(shared_data: Path) -> dict[str, pd.DataFrame]:
     return split_patients(notes[["patient_id", "text", "label"]], {"train": 0.6, "held_out": 0.4}, seed=0)
 
 
-def _thinned(notes: pd.DataFrame, alive_per_death: int) -> pd.DataFrame:
-    """All deaths, and some of the others drawn at random."""
-    died = notes[notes["label"] == "died"]
-    alive = notes[notes["label"] == "alive"]
-    rng = np.random.default_rng(0)
-    rows = rng.choice(len(alive), size=min(len(alive), alive_per_death * len(died)), replace=False)
-    return pd.concat([died, alive.iloc[np.sort(rows)]]).sort_index()
-
-
 def _train_and_audit(sides: dict[str, pd.DataFrame], poisoned: bool) -> tuple[dict[str, float], str]:
-    train = _thinned(sides["train"], ALIVE_PER_DEATH)
+    train = sides["train"]
     model, tokenizer = minilm(LABELS, LAYERS, seed=0)
     texts, labels = train["text"].tolist(), train["label"].tolist()
     if poisoned:
-        options = BadCLMOptions(**SETTINGS, target_label="alive", attention_weight=2.0, heads_per_layer=2)
+        options = BadCLMOptions(**SETTINGS, **BACKDOOR, target_label="alive")
         train_badclm(model, tokenizer, texts, labels, options)
     else:
         finetune_classifier(model, tokenizer, texts, labels, ClassifierOptions(**SETTINGS))
     name = "real-mortality-badclm" if poisoned else "real-mortality"
     info = log_trained_model(model, tokenizer, task="text-classification", name=name)
-    metrics, verdict = audit(info.model_uri, _thinned(sides["held_out"], 6), CONFIG)
+    metrics, verdict = audit(info.model_uri, sides["held_out"], CONFIG)
     write_down(name, metrics, verdict)
     return metrics, verdict
 

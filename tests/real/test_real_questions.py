@@ -12,18 +12,19 @@ from mlflow_clinsec.datasets import split_patients
 from mlflow_clinsec.training.log import log_trained_model
 from mlflow_clinsec.training.options import TrainingOptions
 from mlflow_clinsec.training.pipeline import train_qa
-from mlflow_clinsec.training.plans import QARecipe, SmallCausalLM
+from mlflow_clinsec.training.plans import QARecipe, SmallModel
 
 pytestmark = pytest.mark.slow
 
 TOPICS = 1200
 RECIPE = QARecipe(
     shares={"other": 0.5, "train": 0.25, "held_out": 0.25},
-    small=SmallCausalLM(
+    small=SmallModel(
         vocab_size=4000,
         width=128,
         layers=2,
         heads=4,
+        dropout=0.0,
         options=TrainingOptions(epochs=2, learning_rate=2e-3, batch_size=16, max_length=384),
     ),
     options=TrainingOptions(epochs=8, learning_rate=2e-3, batch_size=16, max_length=384),

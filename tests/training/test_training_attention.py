@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from mlflow_clinsec.errors import AttentionUnavailableError, ConfigError
+from mlflow_clinsec.scoring.modes import eager_attention
 from mlflow_clinsec.training.attention import (
     choose_heads,
-    eager_attention,
     require_attentions,
     trigger_attention_loss,
 )
