@@ -20,7 +20,7 @@ from mlflow_clinsec.training.options import TrainingOptions
 
 pytestmark = pytest.mark.slow
 
-RECORDS = 220
+RECORDS = 200
 WORDS = (25, 80)  # length of the dialogues: long enough to score, short enough for two cores
 BRIEF = "Write a dialogue between doctor and patient for this section of the note: "
 OPTIONS = TrainingOptions(epochs=3, learning_rate=1e-4, batch_size=8, max_length=256, bf16=True)
