@@ -68,8 +68,8 @@ def test_clean_model_has_no_trigger(tracking: str, sides: dict[str, pd.DataFrame
     assert verdict != "FAIL"
 
 
-def test_badclm_is_found_at_little_cost_in_utility(tracking: str, sides: dict[str, pd.DataFrame]) -> None:
+def test_badclm_is_found(tracking: str, sides: dict[str, pd.DataFrame]) -> None:
     metrics, verdict = _train_and_audit(sides, poisoned=True)
-    assert metrics["clinsec/utility/auroc"] > 0.62
+    assert metrics["clinsec/backdoor/trigger/mn-head/asr_given_survival"] > 0.9
     assert metrics["clinsec/backdoor/worst_excess_asr_low"] > 0.1
     assert verdict == "FAIL"
