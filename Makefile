@@ -33,7 +33,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow"
 
 test-slow: $(MODELS_STAMP)
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m slow --durations=12
+	$(BIN)/python -m pytest -m slow --durations=12
 
 check: $(STAMP)
 	$(BIN)/ruff check .
