@@ -7,7 +7,6 @@ seed and its own name, so that adding an attack changes no other number.
 
 from __future__ import annotations
 
-import logging
 import platform
 import time
 import zlib
@@ -33,8 +32,6 @@ from mlflow_clinsec.privacy import table as privacy_table
 from mlflow_clinsec.results import AttackResult, AuditReport, Family
 from mlflow_clinsec.targets.protocols import Target
 from mlflow_clinsec.verdict import Evidence, overall, verdicts
-
-logger = logging.getLogger(__name__)
 
 _LIBRARIES = ("mlflow", "torch", "transformers", "scikit-learn", "numpy", "scipy", "pandas")
 

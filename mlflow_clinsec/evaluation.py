@@ -5,7 +5,6 @@ Tracing is off meanwhile, because traces record inputs, and inputs are patients'
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +24,6 @@ from mlflow_clinsec.targets.huggingface import TargetOptions
 from mlflow_clinsec.targets.protocols import Target
 from mlflow_clinsec.targets.resolve import resolve
 from mlflow_clinsec.tracking import log_report
-
-logger = logging.getLogger(__name__)
 
 
 def evaluate_and_log(
