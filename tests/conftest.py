@@ -13,6 +13,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
+@pytest.fixture(autouse=True)
+def mlflow_environment() -> Iterator[None]:
+    """``mlflow.set_experiment`` exports its choice to child processes: a later test's child must not inherit it."""
+    before = {key: value for key, value in os.environ.items() if key.startswith("MLFLOW_")}
+    yield
+    for key in [key for key in os.environ if key.startswith("MLFLOW_") and key not in before]:
+        del os.environ[key]
+    os.environ.update(before)
+
+
 @pytest.fixture
 def tracking(tmp_path: Path) -> Iterator[str]:
     """A fresh SQLite store and artifact folder; leaked runs are ended afterwards."""

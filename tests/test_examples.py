@@ -16,7 +16,9 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
 def _run(script: str, folder: Path) -> str:
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"}
+    foreign = {key for key in os.environ if key.startswith("MLFLOW_")} - {"MLFLOW_DISABLE_TELEMETRY"}
+    environment = {key: value for key, value in os.environ.items() if key not in foreign}
+    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / script)],
         cwd=folder,
