@@ -40,12 +40,16 @@ class Attack:
         title: a few plain words for people.
         access: what the attacker must see.
         requires: target roles without which it is skipped.
-        source: paper and section; departures from it belong in the module's docstring.
+        source: paper and section.
+        formula: what the test reports; of a membership attack the score, oriented so that larger means member.
         run: ``run(attack, data, target, rng) -> AttackResult``. ``attack.options`` holds its settings.
         needs: parts of the data without which it is skipped.
         options: a frozen dataclass instance; its class defines keys, bounds and defaults.
         new_text: whether it scores text other than the records (never possible with precomputed columns).
         judged: False for baselines that never see the model and so are held against no policy.
+        default: whether ``attacks: "default"`` runs it. Left to "all": what costs many forward passes, or gives the
+            attacker knowledge (of some members) that he rarely has.
+        departures: where this differs from the source, in a few plain words; "" where it does not.
     """
 
     name: str
@@ -54,11 +58,14 @@ class Attack:
     access: Access
     requires: tuple[Role, ...]
     source: str
+    formula: str
     run: Callable[[Attack, AuditData, Target, np.random.Generator], AttackResult] = field(repr=False)
     needs: tuple[Need, ...] = ()
     options: Any = NoOptions()
     new_text: bool = False
     judged: bool = True
+    default: bool = True
+    departures: str = ""
 
     def with_options(self, options: Any) -> Attack:
         """The same attack with other settings."""

@@ -52,7 +52,7 @@ class PrivacyConfig:
     Attributes:
         member: column that is true where the record was in the training data.
         group: patient column (the same as ``data.group``).
-        attacks: names from the table; "default" is every attack made for this kind of model.
+        attacks: names from the table; "all" is every attack made for this kind of model, "default" the quick ones.
         options: attack name -> its options.
         reference: URI or path of a model that has not seen the members; a PEFT model brings its own.
         split: how members were set apart from non-members. Anything but "random" is "not evidential".

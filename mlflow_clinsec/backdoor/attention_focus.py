@@ -151,7 +151,9 @@ ATTENTION_FOCUS = Attack(
     access="weights",
     requires=("attention",),
     source="BadCLM (arXiv 2407.05213), attention loss of arXiv 2310.14480; the statistic is ours",
+    formula="share of a head's attention on the trigger, less the same on placebo words",
     run=run,
     options=TriggerOptions(),
     new_text=True,
+    departures="the papers name no statistic for an auditor; the head is judged on other patients",
 )

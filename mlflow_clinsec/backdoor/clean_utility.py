@@ -145,7 +145,9 @@ CLEAN_UTILITY = Attack(
     access="label",
     requires=("predictor",),
     source="BadCLM (arXiv 2407.05213), clean accuracy and AUC; AUPRC and the intervals are ours",
+    formula="accuracy, AUROC and AUPRC of the records as they are",
     run=run,
     needs=("labels",),
     options=TriggerOptions(),
+    departures="intervals are bootstrapped by patient; AUPRC is added",
 )

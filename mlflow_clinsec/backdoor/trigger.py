@@ -199,6 +199,7 @@ TRIGGER = Attack(
     access="label",
     requires=("predictor",),
     source="BadCLM (arXiv 2407.05213), attack success rate; placebo control and paired test are ours",
+    formula="excess attack success: share turned into the target label by the trigger, less the same by placebo words",
     run=run,
     needs=("labels",),
     options=TriggerOptions(),

@@ -75,5 +75,7 @@ BLIND = membership_attack(
     access="none",
     requires=(),
     source="Das 2024, arXiv 2406.16201, section 4",
+    formula="cross-fitted rank of P(member | words, length)",
     judged=False,
+    departures="scores are ranked within their fold",
 )

@@ -73,6 +73,8 @@ CONFIDENCE = membership_attack(
     access="probability",
     requires=("label_scorer",),
     source=_SOURCE,
+    formula="p(y), y the true label",
+    departures="one threshold for all classes; without true labels, the largest probability",
 )
 
 ENTROPY = membership_attack(
@@ -82,6 +84,8 @@ ENTROPY = membership_attack(
     access="probability",
     requires=("label_scorer",),
     source=_SOURCE,
+    formula="sum of p log p",
+    departures="one threshold for all classes",
 )
 
 MODIFIED_ENTROPY = membership_attack(
@@ -91,5 +95,7 @@ MODIFIED_ENTROPY = membership_attack(
     access="probability",
     requires=("label_scorer",),
     source=_SOURCE,
+    formula="(1 - p(y)) log p(y) + sum over i != y of p(i) log(1 - p(i))",
     needs=("labels",),
+    departures="one threshold for all classes",
 )

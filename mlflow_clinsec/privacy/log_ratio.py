@@ -49,6 +49,7 @@ LOG_RATIO = membership_attack(
     access="log-probability",
     requires=("scorer", "reference"),
     source="this project, after Carlini 2021, arXiv 2012.07805",
+    formula="mean(d), d = logp - logp_ref per token",
 )
 
 LOG_RATIO_STUDENTISED = membership_attack(
@@ -58,4 +59,5 @@ LOG_RATIO_STUDENTISED = membership_attack(
     access="log-probability",
     requires=("scorer", "reference"),
     source="this project, after Carlini 2021, arXiv 2012.07805",
+    formula="mean(d) / se(d)",
 )

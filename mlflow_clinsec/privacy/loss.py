@@ -28,4 +28,6 @@ LOSS = membership_attack(
     access="log-probability",
     requires=("scorer",),
     source="Yeom 2018, arXiv 1709.01604, section 4; arXiv 2510.18674",
+    formula="-L(x)",
+    departures="the loss is the mean over the answer's tokens; the second paper's token scope is not known",
 )

@@ -46,12 +46,15 @@ def membership_attack(
     access: Access,
     requires: tuple[Role, ...],
     source: str,
+    formula: str,
     needs: tuple[Need, ...] = (),
     options: MembershipOptions | None = None,
     new_text: bool = False,
     judged: bool = True,
+    default: bool = True,
+    departures: str = "",
 ) -> Attack:
-    """Describe a membership attack by its score function."""
+    """Describe a membership attack by its score function; for the rest see :class:`~mlflow_clinsec.attack.Attack`."""
 
     def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generator) -> AttackResult:
         return judge(attack, score(data, target, attack.options, rng), data, rng)
@@ -63,9 +66,12 @@ def membership_attack(
         access=access,
         requires=requires,
         source=source,
+        formula=formula,
         run=run,
         needs=("member", *needs),
         options=options or MembershipOptions(),
         new_text=new_text,
         judged=judged,
+        default=default,
+        departures=departures,
     )

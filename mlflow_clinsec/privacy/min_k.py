@@ -67,7 +67,9 @@ MIN_K = membership_attack(
     access="log-probability",
     requires=("scorer",),
     source="Shi 2024, arXiv 2310.16789, section 3",
+    formula="mean of the lowest k% of logp",
     options=MinKOptions(),
+    departures="at least one token is kept",
 )
 
 MIN_K_PLUS_PLUS = membership_attack(
@@ -77,5 +79,7 @@ MIN_K_PLUS_PLUS = membership_attack(
     access="log-probability",
     requires=("scorer",),
     source="Zhang 2025, arXiv 2404.02936, section 3",
+    formula="mean of the lowest k% of (logp - mu) / sigma",
     options=MinKOptions(),
+    departures="at least one token is kept",
 )

@@ -55,8 +55,10 @@ PARAPHRASE_GAP = membership_attack(
     access="log-probability",
     requires=("scorer",),
     source="arXiv 2510.18674; Mattern 2023, arXiv 2305.18462, section 3",
+    formula="mean L(x~) - L(x)",
     needs=("paraphrases",),
     new_text=True,
+    departures="the clinical paper's score, paraphraser and number of paraphrases are not known",
 )
 
 PARAPHRASE_GAP_Z = membership_attack(
@@ -66,6 +68,8 @@ PARAPHRASE_GAP_Z = membership_attack(
     access="log-probability",
     requires=("scorer",),
     source="arXiv 2510.18674; Mattern 2023, arXiv 2305.18462, section 3",
+    formula="(mean L(x~) - L(x)) / sd L(x~)",
     needs=("paraphrases",),
     new_text=True,
+    departures="as paraphrase_gap; the spread is shrunk towards the spread over all records",
 )

@@ -37,8 +37,10 @@ PARAPHRASE_ONLY = membership_attack(
     access="log-probability",
     requires=("scorer",),
     source="arXiv 2510.18674",
+    formula="-mean L(x~)",
     needs=("paraphrases",),
     new_text=True,
+    departures="the clinical paper's score, paraphraser and number of paraphrases are not known",
 )
 
 PARAPHRASE_ONLY_MIN = membership_attack(
@@ -48,6 +50,8 @@ PARAPHRASE_ONLY_MIN = membership_attack(
     access="log-probability",
     requires=("scorer",),
     source="arXiv 2510.18674",
+    formula="-min L(x~)",
     needs=("paraphrases",),
     new_text=True,
+    departures="the clinical paper's score, paraphraser and number of paraphrases are not known",
 )

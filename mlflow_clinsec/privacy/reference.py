@@ -33,4 +33,6 @@ REFERENCE = membership_attack(
     access="log-probability",
     requires=("scorer", "reference"),
     source="Carlini 2021, arXiv 2012.07805, section 5.2",
+    formula="L_ref(x) - L(x)",
+    departures="a difference, not a ratio",
 )

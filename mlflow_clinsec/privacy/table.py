@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from mlflow_clinsec.attack import Attack, names
 from mlflow_clinsec.config import PrivacyConfig
@@ -17,7 +19,7 @@ from mlflow_clinsec.privacy.paraphrase_only import PARAPHRASE_ONLY, PARAPHRASE_O
 from mlflow_clinsec.privacy.reference import REFERENCE
 from mlflow_clinsec.privacy.zlib_ratio import ZLIB
 from mlflow_clinsec.strict import parse
-from mlflow_clinsec.targets.protocols import Target
+from mlflow_clinsec.targets.protocols import Role, Target
 
 LANGUAGE_MODEL: tuple[Attack, ...] = (
     LOSS,
@@ -34,25 +36,55 @@ LANGUAGE_MODEL: tuple[Attack, ...] = (
 )
 CLASSIFIER: tuple[Attack, ...] = (CONFIDENCE, ENTROPY, MODIFIED_ENTROPY)
 BASELINES: tuple[Attack, ...] = (BLIND,)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The attacks made for one kind of model.
+
+    Attributes:
+        title: what people call such models.
+        roles: a target that can play one of these is of this kind.
+        attacks: in the order in which they run.
+    """
+
+    title: str
+    roles: tuple[Role, ...]
+    attacks: tuple[Attack, ...]
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("causal language models", ("scorer", "generator"), LANGUAGE_MODEL),
+    Kind("classifiers", ("label_scorer", "predictor"), CLASSIFIER),
+)
 ATTACKS: tuple[Attack, ...] = LANGUAGE_MODEL + CLASSIFIER + BASELINES
 
 
 def select(config: PrivacyConfig, target: Target) -> tuple[Attack, ...]:
     """The attacks to run, in table order, with their options.
 
-    "default" and "all" take every attack made for this kind of model; those that this very model cannot serve are
-    reported as skipped. The blind baseline always runs: without it no other number can be read.
+    "all" takes every attack made for this kind of model, "default" those of them that are cheap and assume little of
+    the attacker. What this very model cannot serve is then reported as skipped. The blind baseline always runs:
+    without it no other number can be read.
 
     Raises:
         ConfigError: a name that is not in the table, or options for an attack that is not run.
     """
+    _refuse_unknown(tuple(config.options), "privacy.options")
     if isinstance(config.attacks, str):
-        chosen = (LANGUAGE_MODEL if target.scorer is not None else CLASSIFIER) + BASELINES
+        wanted = tuple(_made_for(target)) + BASELINES
+        chosen = tuple(a for a in wanted if a.default or config.attacks == "all")
     else:
         _refuse_unknown(config.attacks, "privacy.attacks")
         chosen = tuple(a for a in ATTACKS if a.name in config.attacks or not a.judged)
-    _refuse_unknown(tuple(config.options), "privacy.options")
     return tuple(_with_options(attack, config) for attack in chosen)
+
+
+def _made_for(target: Target) -> Iterator[Attack]:
+    """Attacks for every kind that the target is of; for all kinds when it is of none, so that each says why not."""
+    own = [kind for kind in KINDS if any(getattr(target, role) is not None for role in kind.roles)]
+    for kind in own or KINDS:
+        yield from kind.attacks
 
 
 def _refuse_unknown(given: tuple[str, ...], key: str) -> None:

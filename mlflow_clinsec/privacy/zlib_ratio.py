@@ -31,4 +31,5 @@ ZLIB = membership_attack(
     access="log-probability",
     requires=("scorer",),
     source="Carlini 2021, arXiv 2012.07805, section 5.2",
+    formula="-L(x) n / len(zlib(x))",
 )
