@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 PROBE_TOKENS = 32
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 4e-3, torch.bfloat16: 2e-2}
 """Largest difference of probe logits, as a share of the largest logit: rounding of the dtype, with room."""
-SLICE_ELEMENTS = {"cpu": 2**22, "cuda": 2**26}
-"""Logits at work at once: about a processor's cache, or enough to fill a GPU."""
+TILE = {"cpu": (512, 512), "cuda": (8192, 8192)}
+"""Logits at work at once, as (places, words): what a core's own cache holds, or enough to fill a GPU."""
 WHOLE_LOGITS = 2**28
 """Logits that the fallback lets a model return at once."""
 
@@ -53,25 +53,36 @@ class ChunkedHead:
         self, ids: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor, places: torch.Tensor
     ) -> torch.Tensor:
         """See :class:`OutputHead`."""
-        moments = VocabMoments(ids[rows, places].to(self._output.weight.device))
         hidden = self._hidden(ids, mask)
-        for logits in self._slices(hidden[rows.to(hidden.device), places.to(hidden.device) - 1]):
-            moments.update(logits)
-        return moments.result()
+        chosen = hidden[rows.to(hidden.device), places.to(hidden.device) - 1]
+        chosen = chosen.to(self._output.weight.device, torch.float32)
+        targets = ids[rows, places].to(chosen.device)
+        tall, _ = tile_shape(chosen.device)
+        blocks = zip(chosen.split(tall), targets.split(tall), strict=True)
+        return torch.cat([self._block(block, words) for block, words in blocks], dim=1)
 
     def logits(self, ids: torch.Tensor) -> torch.Tensor:
         """All logits of one short sequence, float32, shape (n_tokens, vocabulary); for the probe."""
-        return torch.cat(list(self._slices(self._hidden(ids, torch.ones_like(ids))[0])), dim=1)
+        hidden = self._hidden(ids, torch.ones_like(ids))[0]
+        return torch.cat(list(self._slices(hidden.to(self._output.weight.device, torch.float32))), dim=1)
+
+    def _block(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Statistics, shape (3, m), of m places."""
+        moments = VocabMoments()
+        for logits in self._slices(hidden):
+            moments.update(logits)
+        weight, bias = self._output.weight, getattr(self._output, "bias", None)
+        target = (hidden * weight[targets].float()).sum(dim=1)
+        return moments.result(target if bias is None else target + bias[targets].float())
 
     def _hidden(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         out = self._backbone(input_ids=ids, attention_mask=mask, use_cache=False)
         return out.last_hidden_state
 
     def _slices(self, hidden: torch.Tensor) -> Iterator[torch.Tensor]:
-        """Logits of the hidden states, shape (m, width) each, along the vocabulary."""
+        """Logits of the hidden states (m, d) in float32, shape (m, width) each, along the vocabulary."""
         weight, bias = self._output.weight, getattr(self._output, "bias", None)
-        hidden = hidden.to(weight.device, torch.float32)
-        width = _slice_width(len(hidden), weight.device)
+        _, width = tile_shape(weight.device)
         for start in range(0, len(weight), width):
             part = slice(start, start + width)
             logits = hidden @ weight[part].float().T
@@ -107,13 +118,21 @@ class LogitsHead:
         logits = self._model(input_ids=ids, attention_mask=mask, use_cache=False, **extra).logits
         if not self._keeps:  # a soft prompt stands before the text: count places from the end
             column = places - 1 + logits.shape[1] - ids.shape[1]
+        targets = ids[rows, places].to(logits.device)
         rows, column = rows.to(logits.device), column.to(logits.device)
-        moments = VocabMoments(ids[rows.to(ids.device), places].to(logits.device))
-        width = _slice_width(len(rows), logits.device)
-        for start in range(0, logits.shape[2], width):
-            part = logits[rows, column, start : start + width].float()
-            moments.update(part.clamp(min=LOWEST_LOGIT))
-        return moments.result()
+        tall, _ = tile_shape(logits.device)
+        blocks = zip(rows.split(tall), column.split(tall), targets.split(tall), strict=True)
+        return torch.cat([_reduce(logits, *block) for block in blocks], dim=1)
+
+
+def _reduce(logits: torch.Tensor, rows: torch.Tensor, column: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Statistics, shape (3, m), of m places of a batch of logits (batch, length, vocabulary)."""
+    _, width = tile_shape(logits.device)
+    moments = VocabMoments()
+    for start in range(0, logits.shape[2], width):
+        part = logits[rows, column, start : start + width].float()
+        moments.update(part.clamp_(min=LOWEST_LOGIT))
+    return moments.result(logits[rows, column, targets].float().clamp(min=LOWEST_LOGIT))
 
 
 def choose_head(model: Any, probe: NDArray[np.int64]) -> OutputHead:
@@ -156,5 +175,6 @@ def unwrapped(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def _slice_width(rows: int, device: torch.device) -> int:
-    return max(256, SLICE_ELEMENTS.get(device.type, SLICE_ELEMENTS["cpu"]) // max(1, rows))
+def tile_shape(device: torch.device) -> tuple[int, int]:
+    """Places and words of the vocabulary that are worked on at once."""
+    return TILE["cpu" if device.type == "cpu" else "cuda"]

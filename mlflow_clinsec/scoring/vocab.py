@@ -3,8 +3,8 @@
 With logits z, log-probabilities are ``log p = z - logsumexp(z)``. Min-K%++ (Zhang 2025, arXiv 2404.02936,
 section 4) needs their mean and standard deviation *under the model's own next-token distribution*: ``mean =
 E_p[log p]`` and ``std = sqrt(Var_p[z])``, since the two differ by a constant. All three follow from the sums
-of ``e``, ``e d`` and ``e d^2`` with ``d = z - max z`` and ``e = exp(d)``, which can be kept up while slices
-arrive: a vocabulary of 128k words never stands whole in float32.
+of ``e``, ``e d`` and ``e d^2`` with ``d = z - max z`` and ``e = exp(d)``, which each slice gives on its own and
+which are put together at the end: a vocabulary of 128k words never stands whole in float32.
 """
 
 from __future__ import annotations
@@ -16,44 +16,45 @@ LOWEST_LOGIT = -1e4
 
 
 class VocabMoments:
-    """Running log-sum-exp and first two moments of n rows of logits. Rows are independent of each other."""
+    """Log-sum-exp and first two moments of n rows of logits, gathered slice by slice. Rows are independent."""
 
-    def __init__(self, targets: torch.Tensor) -> None:
-        """``targets``: shape (n,), the vocabulary index whose log-probability is asked for in each row."""
-        self._targets = targets
-        self._logit = torch.zeros(len(targets), device=targets.device)
-        self._peak = torch.full_like(self._logit, LOWEST_LOGIT)
-        self._sums = torch.zeros(3, len(targets), device=targets.device)
-        self._seen = 0
+    def __init__(self) -> None:
+        self._slices: list[torch.Tensor] = []
 
     def update(self, logits: torch.Tensor) -> None:
-        """Take in the next slice of the vocabulary, float32, shape (n, width); it is used as scratch."""
-        place = self._targets - self._seen
-        inside = (place >= 0) & (place < logits.shape[1])
-        chosen = logits.gather(1, place.clamp(0, logits.shape[1] - 1)[:, None])[:, 0]
-        self._logit = torch.where(inside, chosen, self._logit)
-        peak = torch.maximum(self._peak, logits.amax(dim=1))
-        self._move_peak(peak)
+        """Take in the next slice of the vocabulary, float32, shape (n, width); it is used as scratch.
+
+        Each slice is measured from its own peak. Nothing is carried from slice to slice, so that the work on a
+        slice is these few passes while it lies in the processor's cache.
+        """
+        peak = logits.amax(dim=1)
         shifted = logits.sub_(peak[:, None])
         weight = shifted.exp()
-        self._sums[0] += weight.sum(dim=1)
-        self._sums[1] += weight.mul_(shifted).sum(dim=1)
-        self._sums[2] += weight.mul_(shifted).sum(dim=1)
-        self._seen += logits.shape[1]
+        total = weight.sum(dim=1)
+        first = weight.mul_(shifted).sum(dim=1)
+        second = weight.mul_(shifted).sum(dim=1)
+        self._slices.append(torch.stack([peak, total, first, second]))
 
-    def _move_peak(self, peak: torch.Tensor) -> None:
-        """Express the sums so far relative to a new, higher peak: d becomes d - rise."""
-        rise = peak - self._peak
-        zeroth, first, second = self._sums
-        moved = torch.stack([zeroth, first - rise * zeroth, second - 2 * rise * first + rise**2 * zeroth])
-        self._sums = torch.exp(-rise) * moved
-        self._peak = peak
+    def result(self, target: torch.Tensor) -> torch.Tensor:
+        """Log-probability of the target, mean and standard deviation of log p, shape (3, n), nats.
 
-    def result(self) -> torch.Tensor:
-        """Rows: log-probability of the target, mean and standard deviation of log p, shape (3, n), nats."""
-        total, first, second = self._sums
+        Args:
+            target: shape (n,), each row's logit of the token whose log-probability is asked for.
+        """
+        peak, total, first, second = self._from_one_peak()
         mean_shifted = first / total
         log_total = total.log()
         variance = (second / total - mean_shifted**2).clamp(min=0)
-        logp = self._logit - self._peak - log_total
+        logp = target - peak - log_total
         return torch.stack([logp.clamp(max=0), mean_shifted - log_total, variance.sqrt()])
+
+    def _from_one_peak(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Peak and sums over all slices: measured from the highest peak, each slice's d is lower by ``rise``."""
+        peaks, totals, firsts, seconds = torch.stack(self._slices, dim=1)
+        peak = peaks.amax(dim=0)
+        rise = peak - peaks
+        share = torch.exp(-rise)
+        total = (share * totals).sum(dim=0)
+        first = (share * (firsts - rise * totals)).sum(dim=0)
+        second = (share * (seconds - 2 * rise * firsts + rise**2 * totals)).sum(dim=0)
+        return peak, total, first, second

@@ -95,7 +95,7 @@ def test_texts_beyond_the_context_are_scored_in_windows() -> None:
 
 
 def test_the_vocabulary_is_cut_into_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlflow_clinsec.scoring.heads.SLICE_ELEMENTS", {"cpu": 1})
+    monkeypatch.setattr("mlflow_clinsec.scoring.heads.TILE", {"cpu": (7, 33)})
     model, pairs = tiny.tiny_gpt2(vocab_size=700), make_pairs([20, 9], vocab=700)
     assert isinstance(choose_head(model, pairs[0].input_ids), ChunkedHead)
     assert_naive(sweep(model, pairs), model, pairs)
