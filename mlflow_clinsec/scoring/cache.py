@@ -100,6 +100,7 @@ def split_stats(stats: TokenStats) -> list[TokenStats]:
             cut(stats.mean, start, stop),
             cut(stats.std, start, stop),
             cut(stats.token_ids, start, stop),
+            cut(stats.top, start, stop),
         )
         for start, stop in zip(stats.offsets[:-1], stats.offsets[1:], strict=True)
     ]
@@ -120,4 +121,5 @@ def join_stats(parts: Sequence[TokenStats]) -> TokenStats:
         join([part.mean for part in parts]),
         join([part.std for part in parts]),
         join([part.token_ids for part in parts]),
+        join([part.top for part in parts]),
     )

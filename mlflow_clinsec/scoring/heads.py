@@ -37,7 +37,7 @@ class OutputHead(Protocol):
     def statistics(
         self, ids: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor, places: torch.Tensor
     ) -> torch.Tensor:
-        """Log-probability, mean and std, shape (3, m), of the tokens ``ids[rows, places]``; places from 1."""
+        """Log-probability, mean, std and maximum, shape (4, m), of the tokens ``ids[rows, places]``; places from 1."""
         ...
 
 
@@ -67,7 +67,7 @@ class ChunkedHead:
         return torch.cat(list(self._slices(hidden.to(self._output.weight.device, torch.float32))), dim=1)
 
     def _block(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Statistics, shape (3, m), of m places."""
+        """Statistics, shape (4, m), of m places."""
         moments = VocabMoments()
         for logits in self._slices(hidden):
             moments.update(logits)
@@ -101,7 +101,7 @@ class LogitsHead:
     ) -> torch.Tensor:
         """See :class:`OutputHead`."""
         size = max(1, WHOLE_LOGITS // (ids.shape[1] * int(self._model.config.get_text_config().vocab_size)))
-        out = torch.empty(3, len(rows))
+        out = torch.empty(4, len(rows))
         for start in range(0, len(ids), size):
             part = slice(start, start + size)
             chosen = torch.nonzero((rows >= start) & (rows < start + size))[:, 0]
@@ -126,7 +126,7 @@ class LogitsHead:
 
 
 def _reduce(logits: torch.Tensor, rows: torch.Tensor, column: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Statistics, shape (3, m), of m places of a batch of logits (batch, length, vocabulary)."""
+    """Statistics, shape (4, m), of m places of a batch of logits (batch, length, vocabulary)."""
     _, width = tile_shape(logits.device)
     moments = VocabMoments()
     for start in range(0, logits.shape[2], width):

@@ -1,6 +1,6 @@
 """One forward sweep over tokenised texts: everything that attacks on token statistics need, in a single pass.
 
-For each scored token: its log-probability, and mean and standard deviation of log-probability under the
+For each scored token: its log-probability, and mean, standard deviation and maximum of log-probability under the
 model's own next-token distribution. Texts run in length-bucketed, right-padded batches with an attention
 mask, so that a score does not depend on its batch-mates; in float32 the difference stays below 1e-4 nats. In
 bfloat16 or float16 a processor may still choose another order of summation for another batch shape, which no
@@ -65,14 +65,15 @@ def sweep(
     """
     offsets = np.concatenate([[0], np.cumsum([int(pair.scored.sum()) for pair in pairs])]).astype(np.int64)
     pieces = _cut(pairs, offsets, *_window_shape(model, pairs, max_length, min_context))
-    values = np.full((3, offsets[-1]), np.nan)
+    values = np.full((4, offsets[-1]), np.nan)
     if pieces:
         with evaluating(model):
             head = head or choose_head(model, max(pieces, key=lambda piece: len(piece.ids)).ids)
             _fill(values, head, pieces, input_device(model), batch_tokens, description)
         _refuse_nan(values[0], offsets)
     token_ids = np.concatenate([pair.input_ids[pair.scored] for pair in pairs]) if pairs else np.empty(0, int)
-    return TokenStats(offsets, values[0], values[1], values[2], token_ids.astype(np.int64))
+    logp, mean, std, top = values
+    return TokenStats(offsets, logp, mean, std, token_ids.astype(np.int64), top)
 
 
 def _window_shape(
@@ -103,7 +104,7 @@ def _fill(
     batch_tokens: int,
     description: str,
 ) -> None:
-    """Run all pieces and write their statistics into ``values``, shape (3, n_scored_tokens)."""
+    """Run all pieces and write their statistics into ``values``, shape (4, n_scored_tokens)."""
     lengths = [len(piece.ids) for piece in pieces]
     with tqdm(total=sum(lengths), desc=description, unit="tok", leave=False, disable=None) as bar:
         for batch in length_batches(lengths, batch_tokens):

@@ -36,7 +36,7 @@ class VocabMoments:
         self._slices.append(torch.stack([peak, total, first, second]))
 
     def result(self, target: torch.Tensor) -> torch.Tensor:
-        """Log-probability of the target, mean and standard deviation of log p, shape (3, n), nats.
+        """Log-probability of the target, mean, standard deviation and maximum of log p, shape (4, n), nats.
 
         Args:
             target: shape (n,), each row's logit of the token whose log-probability is asked for.
@@ -46,7 +46,7 @@ class VocabMoments:
         log_total = total.log()
         variance = (second / total - mean_shifted**2).clamp(min=0)
         logp = target - peak - log_total
-        return torch.stack([logp.clamp(max=0), mean_shifted - log_total, variance.sqrt()])
+        return torch.stack([logp.clamp(max=0), mean_shifted - log_total, variance.sqrt(), -log_total.clamp(min=0)])
 
     def _from_one_peak(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Peak and sums over all slices: measured from the highest peak, each slice's d is lower by ``rise``."""

@@ -20,7 +20,9 @@ BoolArray = NDArray[np.bool_]
 Span = tuple[int, int]
 """Half-open character range in a text."""
 
-Role = Literal["scorer", "reference", "label_scorer", "predictor", "generator", "attention", "tokens"]
+Role = Literal[
+    "scorer", "reference", "label_scorer", "label_reference", "predictor", "generator", "attention", "tokens"
+]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class TokenStats:
         logp: shape (offsets[-1],), natural log-probability of each scored token.
         mean, std: same shape; mean and standard deviation of log-probability under the model's own next-token
             distribution at that place; None when the model does not show it.
+        top: same shape; log-probability of the likeliest token there. The model errs where ``logp`` lies below it by
+            more than rounding (1e-4 nats in float32). None when the model does not show it.
         token_ids: same shape; lets two models be compared per token only when they tokenise alike; None when
             unknown.
     """
@@ -41,6 +45,7 @@ class TokenStats:
     mean: FloatArray | None = None
     std: FloatArray | None = None
     token_ids: IntArray | None = None
+    top: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -142,7 +147,8 @@ class Target:
     Attributes:
         name: what reports call it; taken from the model URI or class, never from data.
         kind: "causal-lm", "text-classifier", "pyfunc", "function" or "precomputed".
-        reference: a model that has not seen the members: the PEFT base, or one that the user names.
+        references: models that have not seen the members: those that the user names, else the PEFT base.
+        label_references: likewise for classifiers, their columns in the order of ``label_scorer``'s.
         notes: role -> why it is missing, where there is more to say than "this kind of model has none".
         precomputed: True when the roles only replay columns for the very records that are audited, so that no
             new text (paraphrase, trigger) can be scored.
@@ -153,8 +159,9 @@ class Target:
     name: str
     kind: str
     scorer: TokenScorer | None = None
-    reference: TokenScorer | None = None
+    references: tuple[TokenScorer, ...] = ()
     label_scorer: LabelScorer | None = None
+    label_references: tuple[LabelScorer, ...] = ()
     predictor: LabelPredictor | None = None
     generator: TextGenerator | None = None
     attention: AttentionReader | None = None
@@ -163,6 +170,16 @@ class Target:
     precomputed: bool = False
     digest: str = ""
     close: Callable[[], None] = lambda: None
+
+    @property
+    def reference(self) -> TokenScorer | None:
+        """The first reference model."""
+        return self.references[0] if self.references else None
+
+    @property
+    def label_reference(self) -> LabelScorer | None:
+        """The first reference classifier."""
+        return self.label_references[0] if self.label_references else None
 
     @property
     def labels(self) -> tuple[str, ...] | None:
@@ -180,6 +197,7 @@ ROLE_NAMES: Mapping[str, str] = {
     "scorer": "token log-probabilities",
     "reference": "a reference model",
     "label_scorer": "class probabilities",
+    "label_reference": "a reference classifier",
     "predictor": "predicted labels",
     "generator": "text generation",
     "attention": "attention weights",

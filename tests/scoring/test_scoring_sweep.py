@@ -31,7 +31,7 @@ def make_pairs(lengths: list[int], vocab: int = 40, seed: int = 0) -> list[Encod
 
 
 def naive(model: Any, pair: EncodedPair) -> np.ndarray:
-    """One text alone, a full softmax in float64: log-probability, mean and std per scored token."""
+    """One text alone, a full softmax in float64: log-probability, mean, std and maximum per scored token."""
     with torch.no_grad():
         logits = model(input_ids=torch.as_tensor(pair.input_ids)[None]).logits[0].double()
     logs = torch.log_softmax(logits[-len(pair.input_ids) :], dim=-1)
@@ -40,15 +40,16 @@ def naive(model: Any, pair: EncodedPair) -> np.ndarray:
         law = logs[place - 1]
         mean = (law.exp() * law).sum()
         spread = (law.exp() * (law - mean) ** 2).sum().sqrt()
-        rows.append([float(law[pair.input_ids[place]]), float(mean), float(spread)])
+        rows.append([float(law[pair.input_ids[place]]), float(mean), float(spread), float(law.max())])
     return np.array(rows).T
 
 
 def assert_naive(stats: TokenStats, model: Any, pairs: list[EncodedPair], atol: float = 1e-4) -> None:
     assert stats.mean is not None
     assert stats.std is not None
+    assert stats.top is not None
     expected = np.concatenate([naive(model, pair) for pair in pairs if pair.scored.any()], axis=1)
-    np.testing.assert_allclose(np.stack([stats.logp, stats.mean, stats.std]), expected, atol=atol)
+    np.testing.assert_allclose(np.stack([stats.logp, stats.mean, stats.std, stats.top]), expected, atol=atol)
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
