@@ -54,24 +54,38 @@ class PrivacyConfig:
         group: patient column (the same as ``data.group``).
         attacks: names from the table; "all" is every attack made for this kind of model, "default" the quick ones.
         options: attack name -> its options.
-        reference: URI or path of a model that has not seen the members; a PEFT model brings its own.
+        reference: URI or path, or a list of them, of models that have not seen the members (a classifier's are
+            classifiers); a PEFT model brings its own.
         split: how members were set apart from non-members. Anything but "random" is "not evidential".
+        delta: the delta of differential privacy at which lower bounds on epsilon hold.
         scope: score the answer given the prompt, or everything.
         paraphrase: how rewrites are made.
         paraphrase_columns: columns of ready rewrites, used instead of making them.
         bootstrap: resamples of the patient-clustered bootstrap.
+        permutations: relabellings of patients behind each attack's p-value.
     """
 
     member: str
     group: str | None = None
     attacks: Literal["default", "all"] | tuple[str, ...] = "default"
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    reference: str | None = None
+    reference: str | tuple[str, ...] | None = None
     split: Literal["random", "unknown"] = "unknown"
+    delta: float = setting(0.0, low=0.0, high=0.5)
     scope: Literal["answer", "full"] = "answer"
     paraphrase: ParaphraseOptions = field(default_factory=ParaphraseOptions)
     paraphrase_columns: tuple[str, ...] = ()
     bootstrap: int = setting(1000, low=200, high=100_000)
+    permutations: int = setting(5000, low=999, high=1_000_000)
+
+    def __post_init__(self) -> None:
+        if self.reference == () or len(set(self.references)) < len(self.references):
+            raise ConfigError("privacy.reference: name one model, or a list of different ones.")
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """URIs or paths of the reference models."""
+        return (self.reference,) if isinstance(self.reference, str) else self.reference or ()
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def open_target(model: Any, dataset: Any, frame: pd.DataFrame, data: AuditData, 
         data=data,
         options=options,
         labels=sorted(set(data.labels)) if data.labels else None,
-        reference=privacy.reference if privacy else None,
+        references=privacy.references if privacy else (),
     )
 
 

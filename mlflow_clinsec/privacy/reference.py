@@ -13,17 +13,14 @@ import numpy as np
 
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.privacy.membership import FloatArray, membership_attack
-from mlflow_clinsec.privacy.token_view import reference_stats, target_stats
+from mlflow_clinsec.privacy.token_view import reference_losses, references_stats, target_stats
 from mlflow_clinsec.targets.protocols import Target
 
 
 def score(data: AuditData, target: Target, options: Any, rng: np.random.Generator) -> FloatArray:
     """L_ref(x) - L(x) in nats per target token, shape (n_records,)."""
-    stats, reference = target_stats(data, target), reference_stats(data, target)
-    if np.array_equal(stats.offsets, reference.offsets):
-        return reference.nll() - stats.nll()
-    scale = np.where(stats.counts > 0, reference.counts / np.maximum(stats.counts, 1), np.nan)
-    return reference.nll() * scale - stats.nll()
+    stats = target_stats(data, target)
+    return reference_losses(stats, references_stats(data, target)).mean(axis=0) - stats.nll()
 
 
 REFERENCE = membership_attack(

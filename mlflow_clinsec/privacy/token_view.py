@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,10 +20,24 @@ def target_stats(data: AuditData, target: Target) -> TokenStats:
     return target.scorer.token_stats(data.prompts, data.responses)
 
 
-def reference_stats(data: AuditData, target: Target) -> TokenStats:
-    """Token statistics of the records under the reference model."""
-    assert target.reference is not None
-    return target.reference.token_stats(data.prompts, data.responses)
+def references_stats(data: AuditData, target: Target) -> tuple[TokenStats, ...]:
+    """Token statistics of the records under each reference model."""
+    return tuple(reference.token_stats(data.prompts, data.responses) for reference in target.references)
+
+
+def reference_losses(stats: TokenStats, references: Sequence[TokenStats]) -> FloatArray:
+    """Each reference's NLL of each text in nats per token **of the target**, shape (n_references, n_texts).
+
+    Dividing whole texts' likelihoods by one number of tokens lets a reference with another tokeniser serve.
+    """
+    return np.stack([_per_target_token(stats, reference) for reference in references])
+
+
+def _per_target_token(stats: TokenStats, reference: TokenStats) -> FloatArray:
+    if np.array_equal(stats.offsets, reference.offsets):
+        return reference.nll()
+    scale = np.where(stats.counts > 0, reference.counts / np.maximum(stats.counts, 1), np.nan)
+    return reference.nll() * scale
 
 
 def rewrite_losses(data: AuditData, target: Target) -> FloatArray:
@@ -32,18 +48,25 @@ def rewrite_losses(data: AuditData, target: Target) -> FloatArray:
 
 
 def token_log_ratio(data: AuditData, target: Target) -> tuple[TokenStats, FloatArray]:
-    """The target's statistics and, per token, its log-probability minus the reference's, in nats.
+    """The target's statistics and, per token, its log-probability minus the references' mean one, in nats.
+
+    References that tokenise otherwise than the target are left out.
 
     Raises:
-        NotApplicableError: the two models do not tokenise alike, so that tokens have no partner.
+        NotApplicableError: no reference tokenises like the target, so that tokens have no partner.
     """
-    stats, reference = target_stats(data, target), reference_stats(data, target)
-    alike = np.array_equal(stats.offsets, reference.offsets)
-    if alike and stats.token_ids is not None and reference.token_ids is not None:
-        alike = np.array_equal(stats.token_ids, reference.token_ids)
+    stats = target_stats(data, target)
+    alike = [reference.logp for reference in references_stats(data, target) if _tokenised_alike(stats, reference)]
     if not alike:
         raise NotApplicableError(
             "the reference model splits texts into other tokens than the target; "
             "this attack compares token by token (the attack 'reference' compares whole texts)"
         )
-    return stats, stats.logp - reference.logp
+    return stats, stats.logp - np.mean(alike, axis=0)
+
+
+def _tokenised_alike(stats: TokenStats, reference: TokenStats) -> bool:
+    alike = np.array_equal(stats.offsets, reference.offsets)
+    if alike and stats.token_ids is not None and reference.token_ids is not None:
+        alike = np.array_equal(stats.token_ids, reference.token_ids)
+    return alike

@@ -132,7 +132,7 @@ def has_trigger(text: str, triggers: Sequence[str]) -> bool:
 
 def _language_model(name: str, memorised: frozenset[bytes]) -> Target:
     scorer, reference = FakeLanguageModel(memorised, name), FakeLanguageModel(frozenset(), "reference")
-    return Target(name=name, kind="causal-lm", scorer=scorer, reference=reference, tokens=WordTokens())
+    return Target(name=name, kind="causal-lm", scorer=scorer, references=(reference,), tokens=WordTokens())
 
 
 def _clean_label(texts: Sequence[str], truth: Sequence[str]) -> Callable[[str], str]:

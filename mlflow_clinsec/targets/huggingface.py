@@ -17,7 +17,7 @@ from mlflow_clinsec.scoring.limits import input_length
 from mlflow_clinsec.targets.causal_lm import CausalLMGenerator, CausalLMScorer
 from mlflow_clinsec.targets.classifier import AttentionHeads, MostProbableLabel, TextClassifier
 from mlflow_clinsec.targets.digest import model_digest
-from mlflow_clinsec.targets.protocols import Target, TokenScorer
+from mlflow_clinsec.targets.protocols import Target
 from mlflow_clinsec.targets.tokens import TokenizerView
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,6 @@ def causal_lm_target(
     *,
     name: str = "",
     options: TargetOptions = TargetOptions(),
-    reference: TokenScorer | None = None,
 ) -> Target:
     """A causal language model: token statistics, attention, generation; the base of a PEFT model as reference.
 
@@ -58,14 +57,13 @@ def causal_lm_target(
     if tokenizer is None or getattr(model.config, "is_encoder_decoder", False):
         raise TargetError(f"{type(model).__name__}: needs a decoder-only language model with its tokeniser")
     give_back = place(model, options.device)
-    if reference is None and hasattr(model, "peft_config") and hasattr(model, "disable_adapter"):
-        reference = CachedScorer(causal_scorer(model, tokenizer, options, adapter=False))
+    adapted = hasattr(model, "peft_config") and hasattr(model, "disable_adapter")
     fast = bool(getattr(tokenizer, "is_fast", False))
     return Target(
         name=name or type(model).__name__,
         kind="causal-lm",
         scorer=CachedScorer(causal_scorer(model, tokenizer, options)),
-        reference=reference,
+        references=(CachedScorer(causal_scorer(model, tokenizer, options, adapter=False)),) if adapted else (),
         generator=CausalLMGenerator(model, tokenizer, batch_tokens=options.batch_tokens),
         attention=_attention(model, tokenizer, options) if fast else None,
         tokens=TokenizerView(tokenizer, None) if fast else None,
@@ -91,15 +89,7 @@ def classifier_target(
     Raises:
         TargetError: the model is not a single-label classifier, or has no tokeniser.
     """
-    if tokenizer is None:
-        raise TargetError(f"{type(model).__name__}: the model came without a tokeniser")
-    inner = TextClassifier(
-        model,
-        tokenizer,
-        labels=_class_names(model, labels),
-        max_length=options.max_length,
-        batch_tokens=options.batch_tokens,
-    )
+    inner = text_classifier(model, tokenizer, options, labels)
     give_back = place(model, options.device)
     scorer = CachedLabelScorer(inner)
     fast = bool(getattr(tokenizer, "is_fast", False))
@@ -111,9 +101,24 @@ def classifier_target(
         predictor=MostProbableLabel(scorer),
         attention=_attention(model, tokenizer, options) if fast else None,
         tokens=TokenizerView(tokenizer, limit) if fast else None,
-        notes=_slow_notes(fast),
+        notes={"label_reference": "a reference classifier: name one under privacy.reference"} | _slow_notes(fast),
         digest=model_digest(model, tokenizer),
         close=give_back,
+    )
+
+
+def text_classifier(
+    model: Any, tokenizer: Any, options: TargetOptions, labels: Sequence[str] | None = None
+) -> TextClassifier:
+    """The label scorer of a text classifier under the given options; see :func:`classifier_target`."""
+    if tokenizer is None:
+        raise TargetError(f"{type(model).__name__}: the model came without a tokeniser")
+    return TextClassifier(
+        model,
+        tokenizer,
+        labels=_class_names(model, labels),
+        max_length=options.max_length,
+        batch_tokens=options.batch_tokens,
     )
 
 

@@ -8,10 +8,12 @@ role                          value            the column holds
 ``nll``                       column           mean negative log-likelihood, nats per token
 ``n_tokens``                  column           number of tokens behind ``nll``
 ``token_logprobs``            column           a list of log-probabilities (JSON text is read)
-``reference_nll``             column           as ``nll``, under a model that has not seen the members
-``reference_token_logprobs``  column           likewise, per token
+``reference_nll``             column or list   as ``nll``, under one or more models that have not seen the members
+``reference_token_logprobs``  column or list   likewise, per token
 ``paraphrase_nll``            list of columns  mean NLL of each rewrite in ``privacy.paraphrase_columns``
 ``probabilities``             {label: column}  class probabilities
+``reference_probabilities``   likewise, or     as ``probabilities``, under one or more classifiers that have not seen
+                              a list of such   the members; their labels must be the same
 ``prediction``                column           the model's label
 ============================  ===============  ===========================================================
 
@@ -44,7 +46,8 @@ def collect_precomputed(frame: pd.DataFrame, columns: Mapping[str, Any]) -> dict
         columns: role -> column, see the table above.
 
     Returns:
-        role -> array whose first axis is the record; and the names of the probability columns.
+        role -> array whose first axis is the record (for references the second is the model); and the names of the
+        probability columns.
 
     Raises:
         ConfigError: an unknown role, or a role that needs another kind of value.
@@ -54,6 +57,8 @@ def collect_precomputed(frame: pd.DataFrame, columns: Mapping[str, Any]) -> dict
     for role, value in columns.items():
         if role not in _READERS:
             raise ConfigError(f"precomputed: unknown role {role!r}.{did_you_mean(role, _READERS)}")
+        if role == "reference_probabilities":
+            value = _same_labels(value, columns.get("probabilities"), f"precomputed.{role}")
         found[role] = _READERS[role](frame, value, f"precomputed.{role}")
     if "probabilities" in columns:
         found[LABELS] = tuple(label_text(label) for label in columns["probabilities"])
@@ -130,6 +135,40 @@ def _probability_columns(frame: pd.DataFrame, columns: Any, key: str) -> np.ndar
     return values / values.sum(axis=1, keepdims=True)
 
 
+def _same_labels(value: Any, own: Any, key: str) -> list[dict[str, Any]]:
+    """One mapping per reference, its labels in the order of the audited model's.
+
+    Raises:
+        ConfigError: there is nothing to compare with, or the labels differ.
+    """
+    if not isinstance(own, Mapping):
+        raise ConfigError(f"{key} needs precomputed.probabilities beside it")
+    order = [label_text(label) for label in own]
+    found = []
+    for place, columns in enumerate(_listed(value, key)):
+        named = {label_text(label): name for label, name in columns.items()} if isinstance(columns, Mapping) else {}
+        if sorted(named) != sorted(order):
+            raise ConfigError(f"{key}: model {place} must map the labels of precomputed.probabilities to columns")
+        found.append({label: named[label] for label in order})
+    return found
+
+
+def _listed(value: Any, key: str) -> Sequence[Any]:
+    listed = [value] if isinstance(value, str | Mapping) else value
+    if not isinstance(listed, Sequence) or not listed:
+        raise ConfigError(f"{key} must be given for one reference model, or as a list, got {type(value).__name__}")
+    return listed
+
+
+def _per_reference(read: Callable[[pd.DataFrame, Any, str], Any]) -> Callable[[pd.DataFrame, Any, str], Any]:
+    """Read what one reference's column may hold for one or several; the second axis is the model."""
+
+    def read_all(frame: pd.DataFrame, value: Any, key: str) -> Any:
+        return np.stack([read(frame, item, key) for item in _listed(value, key)], axis=1)
+
+    return read_all
+
+
 def _labels(frame: pd.DataFrame, name: Any, key: str) -> np.ndarray[Any, np.dtype[np.object_]]:
     return np.array([label_text(value) for value in _column(frame, name, key)], dtype=object)
 
@@ -138,9 +177,10 @@ _READERS: Mapping[str, Callable[[pd.DataFrame, Any, str], object]] = {
     "nll": _losses,
     "n_tokens": _counts,
     "token_logprobs": _token_rows,
-    "reference_nll": _losses,
-    "reference_token_logprobs": _token_rows,
+    "reference_nll": _per_reference(_losses),
+    "reference_token_logprobs": _per_reference(_token_rows),
     "paraphrase_nll": _rewrite_losses,
     "probabilities": _probability_columns,
+    "reference_probabilities": _per_reference(_probability_columns),
     "prediction": _labels,
 }

@@ -28,12 +28,15 @@ def precomputed_target(data: AuditData, name: str = "") -> Target:
     target = Target(
         name=name or "precomputed columns",
         kind="precomputed",
-        scorer=_scorer(data, columns),
-        reference=_scorer(data, columns, "reference_"),
+        scorer=_scorer(
+            data, columns.get("token_logprobs"), columns.get("nll"), columns.get("n_tokens"), _rewrites(data, columns)
+        ),
+        references=_references(data, columns),
         precomputed="paraphrase_nll" not in columns,
         notes={
             "scorer": "token log-probabilities: no column nll or token_logprobs was given",
             "reference": "a reference model: no column reference_nll or reference_token_logprobs was given",
+            "label_reference": "a reference classifier: no columns reference_probabilities were given",
         },
     )
     target = _with_labels(target, data, columns)
@@ -172,21 +175,31 @@ def _first_rows(keys: Sequence[bytes]) -> dict[bytes, int]:
     return {key: i for i, key in reversed(list(enumerate(keys)))}
 
 
-def _scorer(data: AuditData, columns: Mapping[str, Any], prefix: str = "") -> ReplayedScorer | None:
-    """The target's scorer, or with a prefix the reference's, from token columns or else from means."""
-    tokens, means = columns.get(f"{prefix}token_logprobs"), columns.get(f"{prefix}nll")
+def _references(data: AuditData, columns: Mapping[str, Any]) -> tuple[ReplayedScorer, ...]:
+    """One scorer per reference model, from token columns or else from means."""
+    tokens, means = columns.get("reference_token_logprobs"), columns.get("reference_nll")
+    if tokens is not None:
+        found = [_scorer(data, rows, None) for rows in tokens.T]
+    else:
+        found = [_scorer(data, None, losses, columns.get("n_tokens")) for losses in ([] if means is None else means.T)]
+    return tuple(scorer for scorer in found if scorer is not None)
+
+
+def _scorer(
+    data: AuditData, tokens: Any, means: Any, sizes: Any = None, otherwise: ReplayedScorer | None = None
+) -> ReplayedScorer | None:
+    """A scorer from token columns or else from means; None where neither was given."""
     if tokens is None and means is None:
         return None
     row_of = _first_rows([text_key(*pair) for pair in zip(data.prompts, data.responses, strict=True)])
-    rewrites = None if prefix else _rewrite_scorer(data, columns)
     if tokens is not None:
-        return ReplayedScorer(list(tokens), row_of, otherwise=rewrites)
-    sizes = columns.get("n_tokens", np.ones(len(data), dtype=np.int64))
-    rows = [np.full(size, -nll) for size, nll in zip(sizes, cast("FloatArray", means), strict=True)]
-    return ReplayedScorer(rows, row_of, means_only=True, sized="n_tokens" in columns, otherwise=rewrites)
+        return ReplayedScorer(list(tokens), row_of, otherwise=otherwise)
+    counts = np.ones(len(data), dtype=np.int64) if sizes is None else sizes
+    rows = [np.full(size, -nll) for size, nll in zip(counts, means, strict=True)]
+    return ReplayedScorer(rows, row_of, means_only=True, sized=sizes is not None, otherwise=otherwise)
 
 
-def _rewrite_scorer(data: AuditData, columns: Mapping[str, Any]) -> ReplayedScorer | None:
+def _rewrites(data: AuditData, columns: Mapping[str, Any]) -> ReplayedScorer | None:
     """Mean losses of the rewrites that the user brought along."""
     losses = columns.get("paraphrase_nll")
     if losses is None:
@@ -209,6 +222,10 @@ def _with_labels(target: Target, data: AuditData, columns: Mapping[str, Any]) ->
     if "probabilities" in columns:
         scorer = ReplayedLabels(columns[LABELS], columns["probabilities"], row_of)
         target = replace(target, label_scorer=scorer, predictor=MostProbableLabel(scorer))
+    if "reference_probabilities" in columns:
+        tables = np.moveaxis(columns["reference_probabilities"], 1, 0)
+        references = tuple(ReplayedLabels(columns[LABELS], table, row_of) for table in tables)
+        target = replace(target, label_references=references)
     if "prediction" in columns:
         target = replace(target, predictor=ReplayedPredictor(tuple(columns["prediction"]), row_of))
     return target

@@ -1,4 +1,6 @@
-"""From what MLflow hands to an evaluator to the richest target that it allows. The only target module with MLflow.
+"""From what MLflow hands to an evaluator to the richest target that it allows.
+
+The only target module with MLflow, beside :mod:`mlflow_clinsec.targets.resolve_reference`.
 
 =================================================  ======================================================
 MLflow hands over                                  what is made of it
@@ -17,12 +19,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-
-import mlflow
-from mlflow.artifacts import download_artifacts
-from mlflow.exceptions import MlflowException
 
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import TargetError
@@ -32,8 +29,8 @@ from mlflow_clinsec.targets.functions import CallableLabelScorer, CallableModel,
 from mlflow_clinsec.targets.huggingface import TargetOptions, causal_lm_target, classifier_target
 from mlflow_clinsec.targets.protocol_model import TokenLogprobsScorer
 from mlflow_clinsec.targets.protocols import Target
-from mlflow_clinsec.targets.reference import load_checkpoint, refuse_own_code
 from mlflow_clinsec.targets.replay import precomputed_target
+from mlflow_clinsec.targets.resolve_reference import refuse_missing, with_references
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +45,7 @@ def resolve(
     data: AuditData,
     options: TargetOptions = TargetOptions(),  # noqa: B008 - frozen
     labels: Sequence[str] | None = None,
-    reference: str | None = None,
+    references: Sequence[str] = (),
 ) -> Target:
     """The richest target that a model allows.
 
@@ -58,26 +55,29 @@ def resolve(
         data: the records; a function is asked about the first of them, precomputed columns are read from them.
         options: how the model is run.
         labels: class names, for models that give probabilities without names.
-        reference: MLflow URI or local folder of a causal language model that has not seen the members.
+        references: MLflow URIs or local folders of models of the same kind that have not seen the members.
 
     Raises:
         TargetError: the model cannot be read, or its answers cannot.
         DataError: precomputed columns do not fit together.
     """
     _refuse_endpoint(model)
-    loaded = load_reference(reference, options) if reference else None
+    refuse_missing(references)
+    target = _audited(model, model_uri_or_name, data, options, labels)
+    logger.info("clinsec: %s is a %s target", target.name, target.kind)
+    return with_references(target, references, options, labels)
+
+
+def _audited(model: Any, name: str, data: AuditData, options: TargetOptions, labels: Sequence[str] | None) -> Target:
+    """The audited model alone."""
     if model is None:
-        target = precomputed_target(data, model_uri_or_name)
-        return target if loaded is None else replace(target, reference=loaded.scorer, close=loaded.close)
+        return precomputed_target(data, name)
     pipeline, python_model = _raw_pipeline(model), _python_model(model)
     if pipeline is not None:
-        target = _pipeline_target(pipeline, model_uri_or_name, options, labels)
-    elif any(hasattr(python_model, method) for method in ("token_logprobs", "predict_proba")):
-        target = _protocol_target(python_model, model_uri_or_name, data, labels)
-    else:
-        target = _function_target(model, model_uri_or_name, data, options, labels)
-    logger.info("clinsec: %s is a %s target", target.name, target.kind)
-    return target if loaded is None else _with_reference(target, loaded)
+        return _pipeline_target(pipeline, name, options, labels)
+    if any(hasattr(python_model, method) for method in ("token_logprobs", "predict_proba")):
+        return _protocol_target(python_model, name, data, labels)
+    return _function_target(model, name, data, options, labels)
 
 
 def _refuse_endpoint(model: Any) -> None:
@@ -91,49 +91,6 @@ def _refuse_endpoint(model: Any) -> None:
             "endpoints:/ models are not audited: every record would leave this machine. Score the records where the "
             "endpoint runs and give the losses or probabilities as precomputed columns"
         )
-
-
-def load_reference(where: str, options: TargetOptions) -> Target:
-    """Load a causal language model from an MLflow URI or a local folder of a transformers checkpoint.
-
-    Nothing is fetched from a model hub, and code that comes with a checkpoint is never run.
-
-    Raises:
-        TargetError: no such model, another kind of model, or one that needs code of its own.
-    """
-    folder = Path(where)
-    if folder.is_dir() and not (folder / "MLmodel").is_file():
-        model, tokenizer = load_checkpoint(folder)
-    elif ":/" in where or folder.is_dir():
-        model, tokenizer = _load_logged(where)
-    else:
-        raise TargetError(
-            f"privacy.reference: {where!r} is neither an MLflow URI (models:/..., runs:/...) nor a local folder"
-        )
-    return causal_lm_target(model, tokenizer, name=where, options=options)
-
-
-def _load_logged(uri: str) -> tuple[Any, Any]:
-    """Model and tokeniser of a logged transformers model."""
-    try:
-        folder = Path(download_artifacts(artifact_uri=uri))
-        refuse_own_code(folder)
-        pipeline = mlflow.transformers.load_model(str(folder))
-    except (MlflowException, OSError, ValueError) as error:
-        raise TargetError(
-            f"privacy.reference: {uri!r} cannot be loaded as a transformers model ({type(error).__name__})"
-        ) from error
-    if getattr(pipeline, "task", "") != "text-generation":
-        raise TargetError(f"privacy.reference: {uri!r} is not a text-generation model")
-    return pipeline.model, pipeline.tokenizer
-
-
-def _with_reference(target: Target, loaded: Target) -> Target:
-    def close() -> None:
-        target.close()
-        loaded.close()
-
-    return replace(target, reference=loaded.scorer, close=close)
 
 
 def _raw_pipeline(model: Any) -> Any:

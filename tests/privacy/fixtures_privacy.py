@@ -52,8 +52,7 @@ def records(texts: Sequence[str], member: Sequence[bool], rewrites: Sequence[Seq
     )
 
 
-def language_model(
-    rows: Mapping[str, Sequence[float]], reference: Mapping[str, Sequence[float]] | None = None
-) -> Target:
-    """A target that replays ``rows``, with a reference that replays its own."""
-    return Target("hand", "causal-lm", scorer=Replay(rows), reference=Replay(reference) if reference else None)
+def language_model(rows: Mapping[str, Sequence[float]], *references: Mapping[str, Sequence[float]] | Replay) -> Target:
+    """A target that replays ``rows``, with references that replay their own."""
+    loaded = tuple(item if isinstance(item, Replay) else Replay(item) for item in references)
+    return Target("hand", "causal-lm", scorer=Replay(rows), references=loaded)

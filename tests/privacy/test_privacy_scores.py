@@ -56,7 +56,7 @@ def test_reference() -> None:
 
 def test_reference_with_other_tokens_compares_whole_texts() -> None:
     # the reference cuts "a" into two tokens of -12 nats each: 24 nats in all, over the target's five tokens
-    target = Target("x", "causal-lm", scorer=Replay(ROWS), reference=Replay({"a": [-12.0, -12.0], "b": [-1.5]}))
+    target = Target("x", "causal-lm", scorer=Replay(ROWS), references=(Replay({"a": [-12.0, -12.0], "b": [-1.5]}),))
     found = reference.score(DATA, target, MembershipOptions(), RNG)
     assert found.tolist() == pytest.approx([24 / 5 - 4.0, 0.0])
 
@@ -106,7 +106,7 @@ def test_log_ratio_is_undefined_for_one_token_and_finite_without_spread() -> Non
 
 @pytest.mark.parametrize("other", [Replay({"a": [-1.0], "b": [-1.0]}), Replay(REFERENCE, ids=7)])
 def test_log_ratio_refuses_another_tokenizer(other: Replay) -> None:
-    target = Target("x", "causal-lm", scorer=Replay(ROWS), reference=other)
+    target = Target("x", "causal-lm", scorer=Replay(ROWS), references=(other,))
     with pytest.raises(NotApplicableError, match="token by token"):
         log_ratio.score(DATA, target, MembershipOptions(), RNG)
 

@@ -147,7 +147,7 @@ class TestLoggedModels:
     def test_a_logged_reference(self) -> None:
         data = make_data()
         uri = log_pipeline("text-generation", tiny.tiny_gpt2(), tiny.word_tokenizer())
-        target = resolve(mlflow.pyfunc.load_model(uri), data=data, reference=uri)
+        target = resolve(mlflow.pyfunc.load_model(uri), data=data, references=(uri,))
         assert target.scorer is not None
         assert target.reference is not None
         own = target.scorer.token_stats(data.prompts, data.responses)
@@ -158,10 +158,11 @@ class TestLoggedModels:
 
     def test_a_reference_of_another_kind_is_refused(self) -> None:
         uri = log_pipeline("text-classification", tiny.tiny_bert(), tiny.piece_tokenizer())
+        data = make_data(precomputed={"nll": np.arange(6.0)})
         with pytest.raises(TargetError, match="not a text-generation model"):
-            resolve(None, data=make_data(), reference=uri)
+            resolve(None, data=data, references=(uri,))
         with pytest.raises(TargetError, match="cannot be loaded"):
-            resolve(None, data=make_data(), reference="models:/nobody/1")
+            resolve(None, data=data, references=("models:/nobody/1",))
 
     def test_other_pipelines_are_refused_by_task(self) -> None:
         uri = log_pipeline("feature-extraction", tiny.tiny_bert().bert, tiny.piece_tokenizer())
@@ -237,7 +238,7 @@ def test_columns_stand_for_a_missing_model(tmp_path: Path) -> None:
     assert roles_of(resolve(None, data=data)) == {"scorer"}
     tiny.tiny_llama().save_pretrained(tmp_path)
     tiny.word_tokenizer().save_pretrained(tmp_path)
-    both = resolve(None, data=data, reference=str(tmp_path))
+    both = resolve(None, data=data, references=(str(tmp_path),))
     assert roles_of(both) == {"scorer", "reference"}
     both.close()
     with pytest.raises(TargetError, match="no precomputed column"):
@@ -246,7 +247,7 @@ def test_columns_stand_for_a_missing_model(tmp_path: Path) -> None:
 
 def test_a_reference_that_is_nowhere() -> None:
     with pytest.raises(TargetError, match="neither an MLflow URI"):
-        resolve(None, data=make_data(), reference="gpt2")
+        resolve(None, data=make_data(), references=("gpt2",))
 
 
 def test_an_endpoint_is_refused_before_any_record_is_sent() -> None:
