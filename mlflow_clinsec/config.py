@@ -58,6 +58,7 @@ class PrivacyConfig:
             classifiers); a PEFT model brings its own.
         split: how members were set apart from non-members. Anything but "random" is "not evidential".
         delta: the delta of differential privacy at which lower bounds on epsilon hold.
+        delta: the delta of differential privacy at which lower bounds on epsilon hold.
         scope: score the answer given the prompt, or everything.
         paraphrase: how rewrites are made.
         paraphrase_columns: columns of ready rewrites, used instead of making them.
@@ -71,6 +72,7 @@ class PrivacyConfig:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reference: str | tuple[str, ...] | None = None
     split: Literal["random", "unknown"] = "unknown"
+    delta: float = setting(0.0, low=0.0, high=0.5)
     delta: float = setting(0.0, low=0.0, high=0.5)
     scope: Literal["answer", "full"] = "answer"
     paraphrase: ParaphraseOptions = field(default_factory=ParaphraseOptions)

@@ -6,6 +6,8 @@ comes from records it does not judge; a rate that this sample cannot show is NaN
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from mlflow_clinsec.attack import Attack
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.results import AttackResult, Estimate, Status
 from mlflow_clinsec.stats.bootstrap import RankingEstimates, group_means, ranking_bootstrap
+from mlflow_clinsec.stats.epsilon import epsilon_lower
 from mlflow_clinsec.stats.roc import binned_roc
 
 FloatArray = NDArray[np.float64]
@@ -46,10 +49,21 @@ def judge(attack: Attack, scores: FloatArray, data: AuditData, rng: np.random.Ge
     estimates = ranking.as_mapping()
     if data.grouped:
         estimates |= _patient_level(kept, member, group, rng, attack.options.bootstrap)
+    if attack.judged:
+        estimates["epsilon_lower"] = _epsilon(kept, member, group, rng, attack.options)
     tables = {"roc": _roc_table(kept, member), "histogram": histogram(kept, member)}
     return attack.result(
         Status.OK, estimates=estimates, values=values, tables=tables, scores=scores, at_level=ranking.at_level
     )
+
+
+def _epsilon(
+    scores: FloatArray, member: BoolArray, group: NDArray[np.int64], rng: np.random.Generator, options: Any
+) -> Estimate:
+    """A bound on epsilon, where chance alone chose the members. Its generator is spawned: it moves no other number."""
+    if options.split != "random":
+        return Estimate.undefined("a bound on epsilon needs a random split (privacy.split)", int(np.unique(group).size))
+    return epsilon_lower(scores, member, group, rng.spawn(1)[0], delta=options.delta)
 
 
 def _counts(usable: BoolArray, member: BoolArray) -> dict[str, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,13 @@ class MembershipOptions:
     """Settings of every membership attack.
 
     Attributes:
+        split: how members were set apart; a bound on epsilon needs "random".
+        delta: the delta at which epsilon is bounded.
         bootstrap: resamples of the patient-clustered bootstrap.
     """
 
+    split: Literal["random", "unknown"] = "unknown"
+    delta: float = setting(0.0, low=0.0, high=0.5)
     bootstrap: int = setting(1000, low=200, high=100_000)
 
 
