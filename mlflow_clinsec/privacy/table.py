@@ -11,12 +11,14 @@ from mlflow_clinsec.config import PrivacyConfig
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 from mlflow_clinsec.privacy.blind import BLIND
 from mlflow_clinsec.privacy.confidence import CONFIDENCE, ENTROPY, MODIFIED_ENTROPY
+from mlflow_clinsec.privacy.ez import EZ
 from mlflow_clinsec.privacy.log_ratio import LOG_RATIO, LOG_RATIO_STUDENTISED
 from mlflow_clinsec.privacy.loss import LOSS
 from mlflow_clinsec.privacy.min_k import MIN_K, MIN_K_PLUS_PLUS
 from mlflow_clinsec.privacy.paraphrase_gap import PARAPHRASE_GAP, PARAPHRASE_GAP_Z
 from mlflow_clinsec.privacy.paraphrase_only import PARAPHRASE_ONLY, PARAPHRASE_ONLY_MIN
 from mlflow_clinsec.privacy.reference import REFERENCE
+from mlflow_clinsec.privacy.wbc import WBC
 from mlflow_clinsec.privacy.zlib_ratio import ZLIB
 from mlflow_clinsec.strict import parse
 from mlflow_clinsec.targets.protocols import Role, Target
@@ -29,6 +31,8 @@ LANGUAGE_MODEL: tuple[Attack, ...] = (
     MIN_K_PLUS_PLUS,
     LOG_RATIO,
     LOG_RATIO_STUDENTISED,
+    WBC,
+    EZ,
     PARAPHRASE_GAP,
     PARAPHRASE_GAP_Z,
     PARAPHRASE_ONLY,
