@@ -31,6 +31,7 @@ from mlflow_clinsec.perturb.paraphrase import paraphrase_records, ready_paraphra
 from mlflow_clinsec.privacy import table as privacy_table
 from mlflow_clinsec.results import AttackResult, AuditReport, Family
 from mlflow_clinsec.targets.protocols import Target
+from mlflow_clinsec.referee import with_holm
 from mlflow_clinsec.verdict import Evidence, overall, verdicts
 
 _LIBRARIES = ("mlflow", "torch", "transformers", "scikit-learn", "numpy", "scipy", "pandas")
@@ -67,10 +68,10 @@ def run_audit(data: AuditData, target: Target, config: AuditConfig) -> AuditRepo
     unseen = _unseen(data)
     plan = make_plan(config, unseen, target)
     membership, counts = _membership_data(plan, data, target, config)
-    results = _run(plan, membership, unseen, target, config.seed)
+    judged = frozenset(attack.name for attack in plan.attacks if attack.judged)
+    results = with_holm(_run(plan, membership, unseen, target, config.seed), judged)
     counts |= _trigger_counts(results)
     asked = frozenset(config.privacy.attacks) if config.privacy and not isinstance(config.privacy.attacks, str) else ()
-    judged = frozenset(attack.name for attack in plan.attacks if attack.judged)
     found = verdicts(results, Evidence(config, counts, judged, frozenset(asked)))
     return AuditReport(
         verdict=overall(found),

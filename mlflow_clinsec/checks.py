@@ -1,8 +1,9 @@
 """One policy threshold held against one interval: the checks that verdicts are made of.
 
 The worst of m attacks is chosen after looking, so that its lower bound is read at level 1 - 0.05 / m (Bonferroni):
-m attacks on a model that leaks nothing fail it at most 2.5% of the time. Its upper bound needs no such care: to
-pass, every attack's own interval must lie below the threshold.
+m attacks whose true values lie at the threshold fail it at most 2.5% of the time. Its upper bound needs no such care:
+to pass, every attack's own interval must lie below the threshold. Whether there is any leak at all is another
+question, which :mod:`mlflow_clinsec.referee` answers from p-values.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def membership_check(
         return None
     worst, estimate = worst_of(judged, metric)
     decision = decide(estimate, threshold)
-    smallest, needed = _planning(key, estimate, threshold, counts, level=1 - ALPHA / len(judged))
+    computed = sum(metric in r.estimates and r.estimates[metric].is_defined for r in judged)
+    smallest, needed = _planning(key, estimate, threshold, counts, level=1 - ALPHA / max(computed, 1))
     return Check(
         key,
         Family.PRIVACY,
@@ -45,7 +47,7 @@ def membership_check(
         estimate,
         threshold,
         decision,
-        _explain(METRIC_NAMES[metric], worst, estimate, threshold, decision),
+        _explain(METRIC_NAMES[metric], worst, estimate, threshold, decision, smallest),
         smallest_detectable=smallest,
         records_needed=needed if decision is Decision.INCONCLUSIVE else None,
     )
@@ -104,12 +106,12 @@ def excess_check(tests: Mapping[str, Mapping[str, float]], threshold: float) -> 
         method=f"worst of {len(tests)}, Bonferroni lower bound",
     )
     decision = decide(estimate, threshold)
-    explanation = _explain("excess ASR", worst, estimate, threshold, decision)
-    if decision is Decision.PASS and any(test["headroom"] <= threshold for test in tests.values()):
-        decision, explanation = Decision.INCONCLUSIVE, f"{explanation} {_NO_HEADROOM}"
     smallest = power.smallest_detectable_excess(
         tests[worst]["n"], tests[worst]["ftr"], threshold, level=1 - ALPHA / len(tests)
     )
+    explanation = _explain("excess ASR", worst, estimate, threshold, decision, smallest)
+    if decision is Decision.PASS and any(test["headroom"] <= threshold for test in tests.values()):
+        decision, explanation = Decision.INCONCLUSIVE, f"{explanation} {_NO_HEADROOM}"
     return Check(
         "max_excess_asr",
         Family.BACKDOOR,
@@ -132,10 +134,14 @@ _READING: Mapping[Decision, str] = {
 }
 
 
-def _explain(what: str, subject: str, estimate: Estimate, threshold: float, decision: Decision) -> str:
+def _explain(
+    what: str, subject: str, estimate: Estimate, threshold: float, decision: Decision, smallest: float | None
+) -> str:
     if not estimate.is_defined:
         return f"{what} could not be computed: {estimate.reason}."
+    shown = "a value of any size" if smallest is None else f"{smallest:.3f}"
+    could = "could not have shown" if smallest is None else "would have shown"
     return (
         f"Worst {what} is {estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f}, {subject}), "
-        f"which {_READING[decision]} of {threshold:g}."
+        f"which {_READING[decision]} of {threshold:g}. This sample {could} {shown} to lie above it (80% power)."
     )

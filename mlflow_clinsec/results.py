@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 class Family(str, Enum):
@@ -141,14 +141,44 @@ class Check:
     records_needed: int | None = None
 
 
+class FindingWord(str, Enum):
+    """What the referee says of membership: words for people, whatever limit the policy holds."""
+
+    LEAK = "leak"
+    NO_LEAK_DETECTABLE = "no leak detectable at this power"
+    NOT_EVIDENTIAL = "not evidential"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The referee's finding on membership inference.
+
+    Attributes:
+        word: leak, none detectable, or not evidential.
+        reason: one plain sentence, safe to show (no patient text).
+        p_value: smallest p-value over the attacks after Holm's correction; NaN when no attack has one.
+        detectable_auc: smallest true AUC that this sample would have told from guessing with 80% power, after
+            the same correction; None where the sample is too small for any.
+    """
+
+    word: FindingWord
+    reason: str
+    p_value: float = math.nan
+    detectable_auc: float | None = None
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """Decision of one family or of the whole audit, with the checks and notes that led to it."""
+    """Decision of one family or of the whole audit, with the checks and notes that led to it.
+
+    ``finding`` is the referee's word on membership; None where membership was not asked about.
+    """
 
     decision: Decision
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True)

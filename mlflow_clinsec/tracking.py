@@ -153,9 +153,11 @@ def log_report(
 
 def tags(report: AuditReport, prefix: str = "") -> dict[str, str]:
     """Run tags by which audits are found and gated. With a prefix the same tags also stand under the prefix."""
+    finding = report.verdict.finding
     found = {
         "clinsec.verdict": report.verdict.decision.value,
         **{f"clinsec.{family.value}.verdict": v.decision.value for family, v in report.verdicts.items()},
+        **({"clinsec.privacy.finding": finding.word.value} if finding else {}),
         "clinsec.version": __version__,
         "clinsec.schema_version": report.schema_version,
         "clinsec.config_digest": visible(report.config_digest),

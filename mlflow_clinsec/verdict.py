@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mlflow_clinsec.checks import excess_check, membership_check
+from mlflow_clinsec.checks import excess_check, membership_check, worst_of
 from mlflow_clinsec.config import AuditConfig
+from mlflow_clinsec.referee import Grounds, find
 from mlflow_clinsec.results import AttackResult, Check, Decision, Estimate, Family, Status, Verdict
 
 CONFOUNDED = "confounded"
@@ -54,6 +55,7 @@ def overall(found: Mapping[Family, Verdict]) -> Verdict:
         checks=tuple(check for part in parts for check in part.checks),
         notes=tuple(note for part in parts for note in part.notes),
         flags=tuple(dict.fromkeys(flag for part in parts for flag in part.flags)),
+        finding=next((part.finding for part in parts if part.finding), None),
     )
 
 
@@ -75,14 +77,28 @@ def _privacy(results: list[AttackResult], evidence: Evidence) -> Verdict:
         flags.append(CONFOUNDED)
         notes.append(_CONFOUNDED_NOTE.format(blind=blind))
         checks = [_allow_for_confounding(check, blind) for check in checks]
+    made = [check for check in checks if check]
     smaller = min(evidence.counts.get("members", 0), evidence.counts.get("nonmembers", 0))
-    return _conclude(results, [check for check in checks if check], evidence, flags, notes, smaller)
+    finding = find(judged, made, _grounds(judged, blind, smaller, evidence), evidence.counts)
+    return replace(_conclude(results, made, evidence, flags, notes, smaller), finding=finding)
 
 
 _CONFOUNDED_NOTE = (
-    "Members and non-members differ in themselves: words and length alone tell them apart (AUC {blind.value:.3f}, "
-    "{blind.low:.3f} to {blind.high:.3f}) without the model. An attack counts as a leak only above that."
+    "Members and non-members differ in themselves: words, length, dates and layout alone tell them apart "
+    "(AUC {blind.value:.3f}, {blind.low:.3f} to {blind.high:.3f}) without the model. An attack counts as a leak only "
+    "above that."
 )
+
+
+def _grounds(judged: list[AttackResult], blind: Estimate | None, smaller: int, evidence: Evidence) -> Grounds:
+    privacy = evidence.config.privacy
+    return Grounds(
+        random_split=privacy is not None and privacy.split == "random",
+        blind_ran=blind is not None and blind.is_defined,
+        confounded=blind is not None and blind.low > 0.5,
+        above_blind=blind is not None and worst_of(judged, "auc")[1].low > blind.high,
+        enough_records=smaller >= evidence.config.policy.min_records,
+    )
 
 
 def _allow_for_confounding(check: Check | None, blind: Estimate) -> Check | None:

@@ -142,6 +142,7 @@ def test_tags(client: MlflowClient, run_id: str, log: Any) -> None:
     assert tags["clinsec.verdict"] == "FAIL"
     assert tags["clinsec.privacy.verdict"] == "PASS"
     assert tags["clinsec.backdoor.verdict"] == "FAIL"
+    assert tags["clinsec.privacy.finding"] == "no leak detectable at this power"
     assert tags["clinsec.config_digest"] == "9f2c44d1a0b37e55"
     assert tags["clinsec.seed"] == "7"
     assert tags["clinsec.version"]

@@ -8,7 +8,7 @@ import pytest
 
 from mlflow_clinsec.checks import decide, worst_of
 from mlflow_clinsec.config import AuditConfig
-from mlflow_clinsec.results import AttackResult, Decision, Estimate, Family, Status
+from mlflow_clinsec.results import AttackResult, Decision, Estimate, Family, FindingWord, Status
 from mlflow_clinsec.verdict import Evidence, overall, verdicts
 
 COUNTS = {
@@ -115,6 +115,35 @@ def test_few_records_decide_nothing_and_the_count_is_not_told() -> None:
     found = overall(verdicts([_attack("loss", 0.99, 0.9)], _evidence(counts=COUNTS | {"members": 5})))
     assert found.decision is Decision.INCONCLUSIVE
     assert any("fewer than 11" in note for note in found.notes)
+
+
+def test_finding_reads_the_split_the_blind_baseline_and_the_checks() -> None:
+    def word(results: list[AttackResult], **evidence: Any) -> FindingWord:
+        finding = overall(verdicts(results, _evidence(**evidence))).finding
+        assert finding is not None
+        return finding.word
+
+    fair, seen = _attack("blind", 0.5), _attack("blind", 0.7)
+    assert word([_attack("loss", 0.8, 0.3), fair]) is FindingWord.LEAK
+    assert word([_attack("loss", 0.5), fair]) is FindingWord.NO_LEAK_DETECTABLE
+    assert word([_attack("loss", 0.8, 0.3)]) is FindingWord.NOT_EVIDENTIAL  # no baseline
+    assert word([_attack("loss", 0.8, 0.3), fair], privacy={"member": "m"}) is FindingWord.NOT_EVIDENTIAL
+    assert word([_attack("loss", 0.72, 0.3), seen]) is FindingWord.NOT_EVIDENTIAL  # 0.70 to 0.74 against 0.68 to 0.72
+    assert word([_attack("loss", 0.9, 0.3), seen]) is FindingWord.LEAK
+    assert word([_attack("loss", 0.9, 0.3), fair], counts=COUNTS | {"members": 5}) is FindingWord.NOT_EVIDENTIAL
+
+
+def test_a_backdoor_audit_has_no_finding_on_membership() -> None:
+    evidence = Evidence(AuditConfig.from_mapping({"backdoor": {"triggers": ["mn"]}}), COUNTS, frozenset(), frozenset())
+    assert overall(verdicts([_trigger(mn=(0.9, 0.8, 0.95))], evidence)).finding is None
+
+
+def test_every_check_says_what_the_sample_could_have_shown() -> None:
+    found = overall(verdicts([_attack("loss", 0.8, 0.3)], _evidence()))
+    assert all("This sample would have shown 0." in check.explanation for check in found.checks)
+    tiny = COUNTS | {"member_patients": 2, "nonmember_patients": 2}
+    found = overall(verdicts([_attack("loss", 0.5)], _evidence(counts=tiny)))
+    assert "could not have shown a value of any size" in found.checks[0].explanation
 
 
 def test_split_that_is_not_random_is_flagged() -> None:

@@ -31,11 +31,13 @@ class MembershipOptions:
         split: how members were set apart; a bound on epsilon needs "random".
         delta: the delta at which epsilon is bounded.
         bootstrap: resamples of the patient-clustered bootstrap.
+        permutations: relabellings of patients behind the p-value.
     """
 
     split: Literal["random", "unknown"] = "unknown"
     delta: float = setting(0.0, low=0.0, high=0.5)
     bootstrap: int = setting(1000, low=200, high=100_000)
+    permutations: int = setting(5000, low=999, high=1_000_000)
 
 
 ScoreFunction = Callable[[AuditData, Target, Any, np.random.Generator], FloatArray]

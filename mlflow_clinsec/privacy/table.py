@@ -99,6 +99,6 @@ def _refuse_unknown(given: tuple[str, ...], key: str) -> None:
 
 
 def _with_options(attack: Attack, config: PrivacyConfig) -> Attack:
-    given = {"bootstrap": config.bootstrap, **config.options.get(attack.name, {})}
+    given = {"bootstrap": config.bootstrap, "permutations": config.permutations, **config.options.get(attack.name, {})}
     defaults = dataclasses.asdict(attack.options) | {"split": config.split, "delta": config.delta}
     return attack.with_options(parse(type(attack.options), defaults | given, f"privacy.options.{attack.name}"))

@@ -45,6 +45,7 @@ def _context(report: AuditReport, figures: Mapping[str, bytes], min_cell: int) -
         "colour": palette.CARD,
         "title": card_content.title(report),
         "sentence": wording.verdict_sentence(report),
+        "finding": report.verdict.finding,
         "family_titles": wording.FAMILY_TITLES,
         "privacy_asked": Family.PRIVACY in report.verdicts or bool(report.of(Family.PRIVACY)),
         "integrity_asked": Family.BACKDOOR in report.verdicts or bool(report.of(Family.BACKDOOR)),

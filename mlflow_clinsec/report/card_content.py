@@ -104,6 +104,7 @@ def _privacy_row(result: AttackResult) -> Row:
         "baseline": is_baseline(result),
         "estimates": {name: result.estimates.get(name) for name in PRIVACY_METRICS},
         "p_value": result.values.get("p_value"),
+        "p_value_holm": result.values.get("p_value_holm"),
         "coverage": result.values.get("coverage"),
         "readings": [read_auc(auc) if auc else "", read_tpr(result.estimates.get("tpr_at_1pct_fpr"))],
     }

@@ -25,6 +25,8 @@ def headlines(report: AuditReport) -> dict[str, Estimate]:
         "privacy/worst_tpr_at_1pct_fpr": _worst(
             report, Family.PRIVACY, "max_tpr_at_1pct_fpr", _privacy("tpr_at_1pct_fpr")
         ),
+        "privacy/p_value_holm": _found(report, "p_value", "smallest p of all attacks, permutation by patient, Holm"),
+        "privacy/detectable_auc": _found(report, "detectable_auc", "Hanley-McNeil, 80% power, Bonferroni"),
         "backdoor/worst_asr": _largest(_trigger_column(report, "asr")),
         "backdoor/worst_excess_asr": _worst(report, Family.BACKDOOR, "max_excess_asr", _triggers("excess_asr")),
         "utility/auroc": _utility(report, "auroc"),
@@ -65,6 +67,13 @@ def _worst(
     verdict = report.verdicts.get(family)
     checks = [check.estimate for check in verdict.checks if check.key == key] if verdict else []
     return checks[0] if checks else _largest(fallback(report))
+
+
+def _found(report: AuditReport, field: str, method: str) -> Estimate | None:
+    """A number of the referee's finding; it has no interval of its own."""
+    verdict = report.verdicts.get(Family.PRIVACY)
+    value = getattr(verdict.finding, field) if verdict and verdict.finding else None
+    return None if value is None or math.isnan(value) else Estimate(value, math.nan, math.nan, 0, method=method)
 
 
 def _largest(estimates: Iterable[Estimate]) -> Estimate | None:

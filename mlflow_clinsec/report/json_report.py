@@ -20,7 +20,7 @@ import pandas as pd
 from mlflow_clinsec.report.headlines import headlines, is_baseline
 from mlflow_clinsec.report.mask_texts import mask_texts
 from mlflow_clinsec.report.suppress import MIN_CELL, mask_named, mask_summary, mask_table, show_count
-from mlflow_clinsec.results import AttackResult, AuditReport, Check, Estimate, Verdict
+from mlflow_clinsec.results import AttackResult, AuditReport, Check, Estimate, Finding, Verdict
 
 NO_REASON = "not computed; the attack gave no reason"
 
@@ -132,6 +132,18 @@ def _verdict(verdict: Verdict, min_cell: int) -> dict[str, Any]:
         "checks": [_check(check, min_cell) for check in verdict.checks],
         "notes": list(verdict.notes),
         "flags": list(verdict.flags),
+        "finding": _finding(verdict.finding),
+    }
+
+
+def _finding(finding: Finding | None) -> dict[str, Any] | None:
+    if finding is None:
+        return None
+    return {
+        "word": finding.word.value,
+        "reason": finding.reason,
+        "p_value_holm": _finite(finding.p_value),
+        "detectable_auc": plain(finding.detectable_auc),
     }
 
 

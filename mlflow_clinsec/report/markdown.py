@@ -30,6 +30,8 @@ _ZERO_WIDTH_SPACE = "\u200b"
 _HEADLINE_TITLES = {
     "privacy/worst_auc": "Strongest privacy attack, AUC",
     "privacy/worst_tpr_at_1pct_fpr": "Strongest privacy attack, TPR at 1% FPR",
+    "privacy/p_value_holm": "Smallest p of all attacks, after Holm",
+    "privacy/detectable_auc": "Smallest AUC that could have been found",
     "backdoor/worst_asr": "Worst trigger, attack success (ASR)",
     "backdoor/worst_excess_asr": "Worst trigger, ASR above placebo",
     "utility/auroc": "AUROC on clean records",
@@ -41,6 +43,7 @@ def to_markdown(report: AuditReport, card_path: str = "clinsec/audit_card.html",
     report = mask_texts(report, min_cell)
     sections = [
         f"**{report.verdict.decision.value}**: {cell(verdict_sentence(report), limit=800)}",
+        _finding(report),
         _flags(report),
         _table(("Figure", "Value and interval"), _headline_rows(report)),
         _table(("Policy check", "Found", "Limit", "Decision"), _check_rows(report)),
@@ -83,6 +86,11 @@ def _check_rows(report: AuditReport) -> list[tuple[str, ...]]:
         )
         for check in checks
     ]
+
+
+def _finding(report: AuditReport) -> str:
+    found = report.verdict.finding
+    return f"Membership: **{found.word.value}**. {cell(found.reason, limit=400)}" if found else ""
 
 
 def _flags(report: AuditReport) -> str:

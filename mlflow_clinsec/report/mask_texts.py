@@ -46,6 +46,7 @@ def _verdict(verdict: Verdict, min_cell: int) -> Verdict:
         verdict,
         checks=tuple(_check(check, min_cell) for check in verdict.checks),
         notes=tuple(mask_text(note, min_cell) for note in verdict.notes),
+        finding=verdict.finding and replace(verdict.finding, reason=mask_text(verdict.finding.reason, min_cell)),
     )
 
 

@@ -14,8 +14,9 @@ from mlflow_clinsec.privacy.blind import cross_fitted
 from mlflow_clinsec.privacy.judge import histogram, judge
 from mlflow_clinsec.privacy.loss import LOSS
 from mlflow_clinsec.privacy.membership import MembershipOptions
+from mlflow_clinsec.stats.tests import permutation_auc_test
 
-ATTACK = LOSS.with_options(MembershipOptions(bootstrap=200))
+ATTACK = LOSS.with_options(MembershipOptions(bootstrap=200, permutations=999))
 
 
 def _data(member: np.ndarray, group: np.ndarray, grouped: bool = True) -> AuditData:
@@ -41,6 +42,16 @@ def test_auc_equals_sklearn_per_record_and_per_patient() -> None:
     for estimate in result.estimates.values():
         if estimate.is_defined:
             assert estimate.low <= estimate.value <= estimate.high
+
+
+def test_p_value_permutes_patients_and_changes_no_interval() -> None:
+    scores, data = _example()
+    assert data.member is not None
+    result = judge(ATTACK, scores, data, np.random.default_rng(0))
+    expected = permutation_auc_test(scores, data.member, data.group, np.random.default_rng(1), 20_000)
+    assert result.values["p_value"] == pytest.approx(expected, abs=0.003)
+    more = ATTACK.with_options(MembershipOptions(bootstrap=200, permutations=2000))
+    assert judge(more, scores, data, np.random.default_rng(0)).estimates["auc"] == result.estimates["auc"]
 
 
 def test_a_stricter_level_widens_the_interval() -> None:

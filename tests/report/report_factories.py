@@ -16,11 +16,18 @@ from mlflow_clinsec.results import (
     Decision,
     Estimate,
     Family,
+    Finding,
+    FindingWord,
     Status,
     Verdict,
 )
 
 HOSTILE = "<script>alert('x')</script>\"'|`[a](javascript:alert(1))![i](http://evil.example/i.png)$\\frac{"
+
+
+LEAK = Finding(FindingWord.LEAK, "Members are told from non-members.", 0.0006, 0.588)
+NO_LEAK = Finding(FindingWord.NO_LEAK_DETECTABLE, "No attack tells members from non-members.", 0.93, 0.588)
+NOT_EVIDENTIAL = Finding(FindingWord.NOT_EVIDENTIAL, "There are too few records on the smaller side.", nan, None)
 
 
 def estimate(value: float, half: float = 0.03, n: int = 800, method: str = "cluster bootstrap") -> Estimate:
@@ -67,6 +74,7 @@ def privacy_attack(name: str, auc: float, tpr: float, access: str = "log-probabi
         estimates=estimates,
         values={
             "p_value": 0.0001 if auc > 0.55 else 0.31,
+            **({"p_value_holm": 0.0006 if auc > 0.55 else 0.93} if access != "none" else {}),
             "n_members": 400,
             "n_nonmembers": 400,
             "coverage": 0.98,
@@ -173,7 +181,10 @@ def report(
     flags: tuple[str, ...] = (),
     model_name: str = "models:/mortality-clinicalbert/3",
 ) -> AuditReport:
-    overall = Verdict(Decision.worst([v.decision for v in verdicts.values()]), notes=notes, flags=flags)
+    finding = verdicts[Family.PRIVACY].finding if Family.PRIVACY in verdicts else None
+    overall = Verdict(
+        Decision.worst([v.decision for v in verdicts.values()]), notes=notes, flags=flags, finding=finding
+    )
     return AuditReport(
         verdict=overall,
         verdicts=verdicts,
@@ -241,7 +252,7 @@ def privacy_fail() -> AuditReport:
             smallest_detectable=0.11,
         ),
     )
-    verdict = Verdict(Decision.FAIL, checks, notes=("Attack 'rmia' was asked for but skipped.",))
+    verdict = Verdict(Decision.FAIL, checks, notes=("Attack 'rmia' was asked for but skipped.",), finding=LEAK)
     return report(attacks, {Family.PRIVACY: verdict}, model_name="models:/ward-llemr/3")
 
 
@@ -286,7 +297,10 @@ def backdoor_fail() -> AuditReport:
             utility_result(),
             skipped(Family.BACKDOOR, "gradient_search", "needs gradients: not offered by a pyfunc target"),
         ],
-        {Family.PRIVACY: Verdict(Decision.PASS, privacy), Family.BACKDOOR: Verdict(Decision.FAIL, backdoor)},
+        {
+            Family.PRIVACY: Verdict(Decision.PASS, privacy, finding=NO_LEAK),
+            Family.BACKDOOR: Verdict(Decision.FAIL, backdoor),
+        },
     )
 
 
@@ -308,7 +322,10 @@ def passing() -> AuditReport:
     backdoor = (check("max_excess_asr", Family.BACKDOOR, "mn-head", estimate(0.006, 0.03), 0.1, Decision.PASS),)
     return report(
         [privacy_attack("loss", 0.512, 0.012), blind_baseline(0.505), trigger_result(rows), utility_result()],
-        {Family.PRIVACY: Verdict(Decision.PASS, privacy), Family.BACKDOOR: Verdict(Decision.PASS, backdoor)},
+        {
+            Family.PRIVACY: Verdict(Decision.PASS, privacy, finding=NO_LEAK),
+            Family.BACKDOOR: Verdict(Decision.PASS, backdoor),
+        },
     )
 
 
@@ -326,7 +343,7 @@ def inconclusive() -> AuditReport:
             records_needed=640,
         ),
     )
-    verdict = Verdict(Decision.INCONCLUSIVE, checks, flags=("confounded", "not evidential"))
+    verdict = Verdict(Decision.INCONCLUSIVE, checks, flags=("confounded", "not evidential"), finding=NOT_EVIDENTIAL)
     blind = blind_baseline(0.64)
     made = report(
         [privacy_attack("loss", 0.61, 0.03), blind],
@@ -350,7 +367,12 @@ def hostile() -> AuditReport:
                 attention_result((HOSTILE,), layers=2, heads=2),
             ],
             {
-                Family.PRIVACY: Verdict(Decision.INCONCLUSIVE, (replace(privacy, explanation=HOSTILE),), (HOSTILE,)),
+                Family.PRIVACY: Verdict(
+                    Decision.INCONCLUSIVE,
+                    (replace(privacy, explanation=HOSTILE),),
+                    (HOSTILE,),
+                    finding=replace(NOT_EVIDENTIAL, reason=HOSTILE),
+                ),
                 Family.BACKDOOR: Verdict(Decision.FAIL, (backdoor,), (HOSTILE,), (HOSTILE,)),
             },
             notes=(HOSTILE,),

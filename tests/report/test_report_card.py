@@ -161,6 +161,20 @@ def test_the_p_column_stands_only_where_there_are_p_values() -> None:
     assert "chance of an AUC this large" not in parsed(without).text
 
 
+def test_the_finding_and_what_could_have_been_found_are_told() -> None:
+    leak, unknown = parsed(made.privacy_fail()).text, parsed(made.inconclusive()).text
+    assert "Membership: leak. Members are told from non-members." in " ".join(leak.split())
+    assert "a true AUC of 0.588 or more would have been found" in leak
+    assert "Membership: not evidential" in unknown
+    assert "this sample is too small to show one" in unknown
+
+
+def test_corrected_p_values_stand_beside_the_attacks_and_not_beside_the_baseline() -> None:
+    text = parsed(made.privacy_fail()).text
+    assert "p (Holm)" in text
+    assert text.count("not judged") == 1
+
+
 def test_the_overlap_guard_is_told() -> None:
     assert "Some members also stood among the non-members" in parsed(made.passing()).text
     assert "Some members also stood among the non-members" not in parsed(made.inconclusive()).text

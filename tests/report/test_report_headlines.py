@@ -11,8 +11,20 @@ from mlflow_clinsec.results import Family
 
 def test_checks_give_the_worst_values() -> None:
     found = headlines(made.privacy_fail())
-    assert set(found) == {"privacy/worst_auc", "privacy/worst_tpr_at_1pct_fpr"}
+    assert list(found) == [
+        "privacy/worst_auc",
+        "privacy/worst_tpr_at_1pct_fpr",
+        "privacy/p_value_holm",
+        "privacy/detectable_auc",
+    ]
     assert found["privacy/worst_auc"].low == pytest.approx(0.937)  # the corrected bound, not the attack's 0.942
+
+
+def test_the_finding_gives_its_numbers_and_nothing_where_it_has_none() -> None:
+    found = headlines(made.privacy_fail())
+    assert found["privacy/p_value_holm"].value == 0.0006
+    assert found["privacy/detectable_auc"].value == 0.588
+    assert not {"privacy/p_value_holm", "privacy/detectable_auc"} & set(headlines(made.inconclusive()))
 
 
 def test_results_give_them_where_there_is_no_check() -> None:

@@ -35,6 +35,22 @@ def test_every_report_fits_the_schema(name: str, validator: jsonschema.Draft2020
     assert text == to_json_text(made.ALL[name]())
 
 
+def test_the_finding_is_told_with_its_numbers(validator: jsonschema.Draft202012Validator) -> None:
+    leak, small = to_json(made.privacy_fail())["verdict"], to_json(made.inconclusive())["verdicts"]["privacy"]
+    assert leak["finding"]["word"] == "leak"
+    assert leak["finding"]["p_value_holm"] == 0.0006
+    assert small["finding"] == {
+        "word": "not evidential",
+        "reason": "There are too few records on the smaller side.",
+        "p_value_holm": None,
+        "detectable_auc": None,
+    }
+    assert to_json(made.backdoor_fail())["verdicts"]["backdoor"]["finding"] is None
+    document = to_json(made.privacy_fail())
+    document["verdict"]["finding"]["word"] = "maybe"
+    assert not validator.is_valid(document)
+
+
 def test_the_schema_refuses_a_null_without_a_reason(validator: jsonschema.Draft202012Validator) -> None:
     document = to_json(made.privacy_fail())
     result_of(document, "loss")["estimates"]["tpr_at_0_1pct_fpr"]["reason"] = ""

@@ -17,10 +17,12 @@ def test_verdict_comes_first() -> None:
     assert text.startswith("**FAIL**: This model failed the audit: attack log\\_ratio reaches AUC 0.957")
     assert "| Strongest privacy attack, AUC | 0.957 (0.937 to 0.977) |" in text
     assert "Not run: rmia (skipped), recall (failed)" in text
+    assert "Membership: **leak**. Members are told from non-members." in text
+    assert "| Smallest p of all attacks, after Holm | 0.001 |" in text
 
 
 def test_flags_stand_in_the_summary() -> None:
-    assert text_lines(made.inconclusive())[2].startswith("- Read with care. Privacy: Members and non-members differ")
+    assert text_lines(made.inconclusive())[4].startswith("- Read with care. Privacy: Members and non-members differ")
 
 
 def text_lines(report: made.AuditReport) -> list[str]:
