@@ -8,7 +8,7 @@ Better", section 4.2). Similarities are exact, from a sparse product; nothing is
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,19 +31,38 @@ def overlapping(texts: Sequence[str], member: NDArray[np.bool_]) -> NDArray[np.b
     Returns:
         Shape (n,), True for both partners of every pair that crosses the split.
     """
+    found = np.zeros(len(texts), dtype=bool)
+    for inside, outside in near_pairs(texts, np.flatnonzero(member), np.flatnonzero(~member)):
+        found[inside] = True
+        found[outside] = True
+    return found
+
+
+def repeated(texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Texts with an exact or near duplicate before them, shape (n,); the first of each kind is not marked.
+
+    A text counts as a repeat of any earlier one, marked or not: chains of small changes collapse into their first.
+    """
+    found = np.zeros(len(texts), dtype=bool)
+    every = np.arange(len(texts))
+    for left, right in near_pairs(texts, every, every):
+        found[left[right < left]] = True
+    return found
+
+
+def near_pairs(
+    texts: Sequence[str], left: NDArray[np.intp], right: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """All pairs of near duplicates between two sets of texts, block by block: (indices from left, from right)."""
     shingles = shingle_matrix(texts)
     sizes = np.asarray(shingles.sum(axis=1)).ravel()
-    inside, outside = np.flatnonzero(member), np.flatnonzero(~member)
-    columns = shingles[outside].T.tocsc()
-    found = np.zeros(len(texts), dtype=bool)
-    for start in range(0, len(inside), _BLOCK_ROWS):  # blocks keep the product's memory flat
-        block = inside[start : start + _BLOCK_ROWS]
+    columns = shingles[right].T.tocsc()
+    for start in range(0, len(left), _BLOCK_ROWS):  # blocks keep the product's memory flat
+        block = left[start : start + _BLOCK_ROWS]
         common = (shingles[block] @ columns).tocoo()
-        union = sizes[block[common.row]] + sizes[outside[common.col]] - common.data
+        union = sizes[block[common.row]] + sizes[right[common.col]] - common.data
         near = common.data >= NEAR_DUPLICATE * union
-        found[block[common.row[near]]] = True
-        found[outside[common.col[near]]] = True
-    return found
+        yield block[common.row[near]], right[common.col[near]]
 
 
 def shingle_matrix(texts: Sequence[str]) -> sparse.csr_matrix:

@@ -31,6 +31,9 @@ the large first gradients of an attention loss would slow everything else down t
 BatchLoss = Callable[[IntArray], Mapping[str, Tensor]]
 """Loss of the rows of one batch under the key "loss"; further keys are its parts, kept in the history."""
 
+AfterEpoch = Callable[[], bool]
+"""Called between epochs; True ends the training."""
+
 
 @dataclass(frozen=True)
 class TrainingHistory:
@@ -51,7 +54,12 @@ class TrainingHistory:
 
 
 def train(
-    model: nn.Module, lengths: Sequence[int], batch_loss: BatchLoss, options: TrainingOptions, title: str
+    model: nn.Module,
+    lengths: Sequence[int],
+    batch_loss: BatchLoss,
+    options: TrainingOptions,
+    title: str,
+    after_epoch: AfterEpoch = lambda: False,
 ) -> TrainingHistory:
     """Train ``model`` in place and leave it in eval mode; the process's random state is untouched.
 
@@ -60,18 +68,24 @@ def train(
         lengths: token count of each training row.
         batch_loss: loss of the rows with the given indices.
         title: shown on the progress bar.
+        after_epoch: may end the training early; the schedule is laid out for all epochs in any case.
 
     Raises:
         ClinSecError: the loss is no longer finite.
     """
     rng = np.random.default_rng(options.seed)
     epochs = [length_bucketed(lengths, options.batch_size, rng) for _ in range(options.epochs)]
-    batches = [batch for epoch in epochs for batch in epoch]
-    stepper = Stepper(model, len(batches), options)
+    stepper = Stepper(model, sum(map(len, epochs)), options)
+    steps: list[dict[str, float]] = []
     model.train()
     try:
-        with seeded(options.seed):
-            steps = [stepper.step(batch_loss, batch) for batch in tqdm(batches, desc=title, unit="step")]
+        with seeded(options.seed), tqdm(total=sum(map(len, epochs)), desc=title, unit="step") as bar:
+            for epoch in epochs:
+                for batch in epoch:
+                    steps.append(stepper.step(batch_loss, batch))
+                    bar.update()
+                if after_epoch():
+                    break
     finally:
         model.eval()
     history = TrainingHistory(tuple(steps), len(epochs[0]))

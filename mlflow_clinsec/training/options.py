@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 
 ClassWeights = Literal["balanced", "none"]
+PrivacyUnit = Literal["patient", "record"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,42 @@ class BadCLMOptions(ClassifierOptions):
             raise ConfigError("triggers: the same word is named twice")
         if self.source_label == self.target_label:
             raise ConfigError(f"source_label: must differ from target_label ({self.target_label!r})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPOptions(TrainingOptions):
+    """Settings of differentially private fine-tuning; ``max_grad_norm`` is the clipping bound C of one unit.
+
+    Attributes:
+        target_epsilon: privacy budget that the noise is chosen for; None when ``noise_multiplier`` is given.
+        noise_multiplier: standard deviation of the noise over C; None when ``target_epsilon`` is given.
+        delta: of the guarantee, in (0, 1); 0 takes a tenth of one over the number of units.
+        unit: what the guarantee protects: all records of a patient together, or one record.
+        secure: draw batches and noise from the machine's entropy instead of ``seed``. Whoever knows the seed can
+            subtract the noise, so a model that leaves the house needs True; False lets a comparison be repeated.
+
+    ``batch_size`` counts units: their expected number in a step, as each is drawn on its own (Poisson sampling).
+
+    Raises:
+        ConfigError: a value is out of range, or not exactly one of budget and noise is given.
+    """
+
+    target_epsilon: float | None = 8.0
+    noise_multiplier: float | None = None
+    delta: float = 0.0
+    unit: PrivacyUnit = "patient"
+    secure: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.target_epsilon is None) == (self.noise_multiplier is None):
+            raise ConfigError("target_epsilon and noise_multiplier: give exactly one, the other follows from it")
+        for name in ("target_epsilon", "noise_multiplier"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, "above 0", value)
+        require(0 <= self.delta < 1, "delta", "in (0, 1), or 0 to derive it", self.delta)
+        if self.unit not in get_args(PrivacyUnit):
+            raise ConfigError(f"unit: {self.unit!r} is unknown.{did_you_mean(self.unit, get_args(PrivacyUnit))}")
 
 
 def require(holds: bool, name: str, allowed: str, value: object) -> None:

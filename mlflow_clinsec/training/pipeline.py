@@ -7,7 +7,7 @@ from them; absent where a checkpoint is given), ``train`` (the members) and ``he
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from mlflow_clinsec.training.badclm import check_badclm, train_badclm
 from mlflow_clinsec.training.bases import load_base_causal_lm, load_base_classifier
 from mlflow_clinsec.training.causal_lm import finetune_causal_lm
 from mlflow_clinsec.training.classifier import finetune_classifier
-from mlflow_clinsec.training.loop import TrainingHistory
+from mlflow_clinsec.training.loop import AfterEpoch, TrainingHistory
 from mlflow_clinsec.training.models import small_causal_lm, small_encoder, with_lora
 from mlflow_clinsec.training.options import BadCLMOptions, ClassifierOptions, TrainingOptions
 from mlflow_clinsec.training.plans import ClassifierRecipe, Options, QARecipe, SmallModel
@@ -137,6 +137,20 @@ def learn_from_others(
     finetune_classifier(model, tokenizer, notes["text"].tolist(), notes["label"].tolist(), replace(options, seed=seed))
 
 
+@dataclass(frozen=True)
+class QAStart:
+    """Where the fine-tuning of a question-answering model starts, the same for every way of fine-tuning.
+
+    Attributes:
+        parts: rows by part; the recipe's share of each patient.
+        model: the base, which has met none of the members.
+    """
+
+    parts: Mapping[str, pd.DataFrame] = field(repr=False)
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
 def train_qa(pairs: pd.DataFrame, recipe: QARecipe, seed: int) -> TrainedModel:
     """Fine-tune a causal language model on the members' answers.
 
@@ -148,20 +162,32 @@ def train_qa(pairs: pd.DataFrame, recipe: QARecipe, seed: int) -> TrainedModel:
         DataError: a response is empty.
         ConfigError: the checkpoint cannot be loaded.
     """
-    parts = split_patients(pairs, recipe.shares, seed)
-    train, held_out = (first_rows(parts[name], recipe.records_per_patient) for name in ("train", "held_out"))
-    if recipe.small is None:
-        model, tokenizer = load_base_causal_lm(recipe.base_model)
-    else:
-        model, tokenizer = new_causal_lm(recipe.small, parts["other"], seed)
-    model = on_accelerator(model)
-    if recipe.small is not None:
-        tune(model, tokenizer, parts["other"], recipe.small.options, seed)
+    start = start_qa(pairs, recipe, seed)
+    model, train = start.model, start.parts["train"]
     reference = None if recipe.lora_rank else copy.deepcopy(model)
     if recipe.lora_rank:
         model = with_lora(model, rank=recipe.lora_rank, alpha=2.0 * recipe.lora_rank, seed=seed)
-    history = tune(model, tokenizer, train, recipe.options, seed)
-    return TrainedModel(model, tokenizer, train, held_out, history, reference)
+    history = tune(model, start.tokenizer, train, recipe.options, seed)
+    return TrainedModel(model, start.tokenizer, train, start.parts["held_out"], history, reference)
+
+
+def start_qa(pairs: pd.DataFrame, recipe: QARecipe, seed: int) -> QAStart:
+    """Deal the patients into parts and make the base: the checkpoint, or a small model that learned from ``other``.
+
+    Raises:
+        ConfigError, DataError: see :func:`train_qa`.
+    """
+    dealt = split_patients(pairs, recipe.shares, seed)
+    parts = {
+        name: rows if name == "other" else first_rows(rows, recipe.records_per_patient) for name, rows in dealt.items()
+    }
+    if recipe.small is None:
+        model, tokenizer = load_base_causal_lm(recipe.base_model)
+        return QAStart(parts, on_accelerator(model), tokenizer)
+    model, tokenizer = new_causal_lm(recipe.small, parts["other"], seed)
+    model = on_accelerator(model)
+    tune(model, tokenizer, parts["other"], recipe.small.options, seed)
+    return QAStart(parts, model, tokenizer)
 
 
 def tune(
@@ -170,10 +196,12 @@ def tune(
     pairs: pd.DataFrame,
     options: TrainingOptions,
     seed: int,
+    after_epoch: AfterEpoch = lambda: False,
 ) -> TrainingHistory:
     """Train a causal language model on question-answer pairs, within its context."""
     options = fitted(options, model, tokenizer, seed)
-    return finetune_causal_lm(model, tokenizer, pairs["prompt"].tolist(), pairs["response"].tolist(), options)
+    prompts, responses = pairs["prompt"].tolist(), pairs["response"].tolist()
+    return finetune_causal_lm(model, tokenizer, prompts, responses, options, after_epoch)
 
 
 def first_rows(pairs: pd.DataFrame, per_patient: int) -> pd.DataFrame:

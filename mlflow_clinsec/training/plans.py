@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from mlflow_clinsec.training.options import ClassifierOptions, TrainingOptions
+from mlflow_clinsec.training.options import ClassifierOptions, DPOptions, TrainingOptions
 
 Options = TypeVar("Options", bound=TrainingOptions)
 
@@ -66,3 +66,58 @@ class QARecipe:
     base_model: str = ""
     lora_rank: int = 0
     patients: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One way of fine-tuning, as what it changes about the plain one.
+
+    Attributes:
+        name: of the run and in the table.
+        deduplicate: take near duplicates out of the training rows.
+        rewordings: accepted rewrites put in per row; as many fewer epochs keep the work, and so the number of times
+            that a record is met in any wording, as it was.
+        patience: stop after this many epochs without a better validation loss; 0 trains all epochs.
+        private: fine-tune by DP-SGD.
+        lora: tune LoRA adapters instead of all weights.
+    """
+
+    name: str
+    deduplicate: bool = False
+    rewordings: int = 0
+    patience: int = 0
+    private: bool = False
+    lora: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefencePlan:
+    """How the arms of one comparison are trained.
+
+    Attributes:
+        recipe: the base, the parts (with a part ``validation`` for early stopping) and plain fine-tuning.
+        private: DP-SGD where an arm asks for it.
+        lora_rank: rank of the adapters where an arm asks for them.
+        lora_learning_rate: peak rate of adapters; they start from nothing and bear more than full weights do.
+        copied_share, copies: share of the built-in corpus' training rows that stand that many more times; see
+            :func:`~mlflow_clinsec.training.curate.copied_forward`. A user's table is left as it is.
+    """
+
+    recipe: QARecipe
+    private: DPOptions
+    lora_rank: int = 8
+    lora_learning_rate: float = 5e-3
+    copied_share: float = 0.0
+    copies: int = 0
+
+
+ARMS = (
+    Arm(name="plain"),
+    Arm(name="deduplicated", deduplicate=True),
+    Arm(name="paraphrased", rewordings=2),
+    Arm(name="early-stopping", patience=1),
+    Arm(name="lora", lora=True),
+    Arm(name="dp", private=True),
+    Arm(name="dp-lora", private=True, lora=True),
+)
+"""The defences that arXiv 2510.18674 names (and LoRA, which Llemr was tuned with), against plain fine-tuning."""
