@@ -14,17 +14,19 @@ import torch
 from numpy.typing import NDArray
 
 from mlflow_clinsec.scoring.batches import length_batches, pad_right
-from mlflow_clinsec.scoring.encode import Scope, encode_pairs, encode_prompts
+from mlflow_clinsec.scoring.encode import EncodedPair, Scope, encode_pairs, encode_prompts
 from mlflow_clinsec.scoring.heads import OutputHead, choose_head, input_device
 from mlflow_clinsec.scoring.inputs import padding_id
 from mlflow_clinsec.scoring.limits import context_length
 from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.shots import encode_shots, put_behind
 from mlflow_clinsec.scoring.sweep import sweep
 from mlflow_clinsec.targets.protocols import TokenStats
 
 
 class CausalLMScorer:
-    """A :class:`~mlflow_clinsec.targets.protocols.TokenScorer` over a transformers causal language model.
+    """A :class:`~mlflow_clinsec.targets.protocols.TokenScorer`, and a
+    :class:`~mlflow_clinsec.targets.protocols.ContextScorer`, over a transformers causal language model.
 
     Args:
         model: the model, PEFT or not, on its device.
@@ -59,7 +61,22 @@ class CausalLMScorer:
         Raises:
             TargetError: the model gave log-probabilities that are not numbers.
         """
+        return self._sweep(encode_pairs(self._tokenizer, prompts, responses, self._scope))
+
+    def stats_after(
+        self, shots: Sequence[tuple[str, str]], prompts: Sequence[str], responses: Sequence[str]
+    ) -> TokenStats:
+        """See :class:`~mlflow_clinsec.targets.protocols.ContextScorer`.
+
+        Raises:
+            TargetError: the model gave log-probabilities that are not numbers.
+        """
+        limits = [limit for limit in (self._max_length, context_length(self._model)) if limit]
+        before = encode_shots(self._tokenizer, shots)
         pairs = encode_pairs(self._tokenizer, prompts, responses, self._scope)
+        return self._sweep([put_behind(self._tokenizer, before, pair, min(limits, default=None)) for pair in pairs])
+
+    def _sweep(self, pairs: Sequence[EncodedPair]) -> TokenStats:
         with self._as_asked():
             if self._head is None and any(pair.scored.any() for pair in pairs):
                 self._head = choose_head(self._model, max(pairs, key=len).input_ids)

@@ -59,10 +59,12 @@ def causal_lm_target(
     give_back = place(model, options.device)
     adapted = hasattr(model, "peft_config") and hasattr(model, "disable_adapter")
     fast = bool(getattr(tokenizer, "is_fast", False))
+    scorer = causal_scorer(model, tokenizer, options)
     return Target(
         name=name or type(model).__name__,
         kind="causal-lm",
-        scorer=CachedScorer(causal_scorer(model, tokenizer, options)),
+        scorer=CachedScorer(scorer),
+        context_scorer=scorer,
         references=(CachedScorer(causal_scorer(model, tokenizer, options, adapter=False)),) if adapted else (),
         generator=CausalLMGenerator(model, tokenizer, batch_tokens=options.batch_tokens),
         attention=_attention(model, tokenizer, options) if fast else None,

@@ -35,6 +35,17 @@ class TokenLogprobsScorer:
             raise TargetError(f"token_logprobs gave {len(rows)} answers to {len(responses)} responses")
         return ragged_stats([as_logprobs(row) for row in rows])
 
+    def stats_after(
+        self, shots: Sequence[tuple[str, str]], prompts: Sequence[str], responses: Sequence[str]
+    ) -> TokenStats:
+        """The shots go before each prompt as text: how the model splits them, and what fits, is its own affair.
+
+        Raises:
+            TargetError: see :meth:`token_stats`.
+        """
+        before = "".join(f"{prompt}\n{response}\n\n" if prompt else f"{response}\n\n" for prompt, response in shots)
+        return self.token_stats([before + prompt for prompt in prompts], responses)
+
 
 def as_logprobs(row: Any) -> FloatArray:
     """One text's log-probabilities as an array, shape (n_tokens,).

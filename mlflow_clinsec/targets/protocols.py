@@ -21,7 +21,15 @@ Span = tuple[int, int]
 """Half-open character range in a text."""
 
 Role = Literal[
-    "scorer", "reference", "label_scorer", "label_reference", "predictor", "generator", "attention", "tokens"
+    "scorer",
+    "context_scorer",
+    "reference",
+    "label_scorer",
+    "label_reference",
+    "predictor",
+    "generator",
+    "attention",
+    "tokens",
 ]
 
 
@@ -77,6 +85,23 @@ class TokenScorer(Protocol):
 
     def token_stats(self, prompts: Sequence[str], responses: Sequence[str]) -> TokenStats:
         """Statistics of the response tokens; one entry per pair, in the order given."""
+        ...
+
+
+class ContextScorer(Protocol):
+    """Scores records with other records standing before them."""
+
+    def stats_after(
+        self, shots: Sequence[tuple[str, str]], prompts: Sequence[str], responses: Sequence[str]
+    ) -> TokenStats:
+        """Statistics of the tokens that :class:`TokenScorer` scores, each record with the same shots before it.
+
+        Args:
+            shots: (prompt, response) pairs. They take up half of the model's context at most.
+
+        Returns:
+            One entry per record, in the order given; only the first tokens of a response that does not fit.
+        """
         ...
 
 
@@ -159,6 +184,7 @@ class Target:
     name: str
     kind: str
     scorer: TokenScorer | None = None
+    context_scorer: ContextScorer | None = None
     references: tuple[TokenScorer, ...] = ()
     label_scorer: LabelScorer | None = None
     label_references: tuple[LabelScorer, ...] = ()
@@ -195,6 +221,7 @@ class Target:
 
 ROLE_NAMES: Mapping[str, str] = {
     "scorer": "token log-probabilities",
+    "context_scorer": "token log-probabilities behind other records",
     "reference": "a reference model",
     "label_scorer": "class probabilities",
     "label_reference": "a reference classifier",

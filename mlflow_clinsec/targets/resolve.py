@@ -129,7 +129,8 @@ def _python_model(model: Any) -> Any:
 def _protocol_target(model: Any, name: str, data: AuditData, labels: Sequence[str] | None) -> Target:
     target = Target(name=name or type(model).__name__, kind="pyfunc")
     if hasattr(model, "token_logprobs"):
-        target = replace(target, scorer=CachedScorer(TokenLogprobsScorer(model)))
+        tokens = TokenLogprobsScorer(model)
+        target = replace(target, scorer=CachedScorer(tokens), context_scorer=tokens)
     if hasattr(model, "predict_proba"):
         names = getattr(model, "labels", None) or labels
         asked = CallableModel(model.predict_proba, names)
