@@ -17,8 +17,8 @@ from mlflow_clinsec.privacy.loss import LOSS
 from mlflow_clinsec.privacy.min_k import MIN_K, MIN_K_PLUS_PLUS
 from mlflow_clinsec.privacy.paraphrase_gap import PARAPHRASE_GAP, PARAPHRASE_GAP_Z
 from mlflow_clinsec.privacy.paraphrase_only import PARAPHRASE_ONLY, PARAPHRASE_ONLY_MIN
-from mlflow_clinsec.privacy.reference import REFERENCE
 from mlflow_clinsec.privacy.recall import CON_RECALL, RECALL
+from mlflow_clinsec.privacy.reference import REFERENCE
 from mlflow_clinsec.privacy.wbc import WBC
 from mlflow_clinsec.privacy.zlib_ratio import ZLIB
 from mlflow_clinsec.strict import parse
@@ -38,9 +38,9 @@ LANGUAGE_MODEL: tuple[Attack, ...] = (
     PARAPHRASE_GAP_Z,
     PARAPHRASE_ONLY,
     PARAPHRASE_ONLY_MIN,
-)
     RECALL,
     CON_RECALL,
+)
 CLASSIFIER: tuple[Attack, ...] = (CONFIDENCE, ENTROPY, MODIFIED_ENTROPY)
 BASELINES: tuple[Attack, ...] = (BLIND,)
 
