@@ -1,9 +1,13 @@
 """The blind baseline: tells members from non-members without ever asking the model.
 
 Source: Das 2024 (arXiv 2406.16201, section 4). Where it succeeds, members and non-members differ in themselves, and
-no attack's success says anything about the model. Bag of words and length, logistic regression, cross-fitted by
-patient: no record is judged by a classifier that saw its patient. Scores are ranked within their fold, because
-each fold's classifier has its own offset.
+no attack's success says anything about the model. Words, dates, layout and sizes
+(:mod:`mlflow_clinsec.privacy.blind_features`), logistic regression, cross-fitted by patient: no record is judged by a
+classifier that saw its patient.
+
+Cross-validation leans below chance when nothing is to be learnt: where a fold holds more members, the others hold
+fewer. Folds are therefore balanced by class, classes weigh alike in each fit, and scores are ranked within their fold,
+because each fold's classifier has its own offset.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.privacy.blind_features import blind_features
 from mlflow_clinsec.privacy.membership import FloatArray, membership_attack
 from mlflow_clinsec.stats.folds import group_folds
 from mlflow_clinsec.targets.protocols import Target
@@ -34,7 +39,7 @@ def cross_fitted(
     texts: Sequence[str], member: NDArray[np.bool_], group: NDArray[np.int64], rng: np.random.Generator
 ) -> FloatArray:
     """Each record's rank within its fold by a classifier fitted on the other folds' patients."""
-    features = word_features(texts)
+    features = blind_features(texts)
     folds = group_folds(group, min(FOLDS, np.unique(group).size), rng, strata=member)
     scores = np.full(len(texts), np.nan)
     for fold in np.unique(folds):
@@ -45,23 +50,6 @@ def cross_fitted(
     return scores
 
 
-def word_features(texts: Sequence[str]) -> sparse.csr_matrix:
-    """TF-IDF of words and word pairs, and the log of the length in words.
-
-    TF-IDF weights come from all texts: they use no member flag, so that nothing leaks across folds.
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
-    lengths = np.log1p([len(text.split()) for text in texts])
-    lengths = (lengths - lengths.mean()) / (lengths.std() or 1.0)
-    try:
-        bag = words.fit_transform(texts)
-    except ValueError:  # no word stands in two texts: the length is all there is
-        return sparse.csr_matrix(lengths[:, None])
-    return sparse.hstack([bag, sparse.csr_matrix(lengths[:, None])]).tocsr()
-
-
 def _fit(features: sparse.csr_matrix, member: NDArray[np.bool_]) -> Any:
     from sklearn.linear_model import LogisticRegression
 
@@ -70,12 +58,12 @@ def _fit(features: sparse.csr_matrix, member: NDArray[np.bool_]) -> Any:
 
 BLIND = membership_attack(
     "blind",
-    "words and length alone, without the model",
+    "words, dates, layout and length alone, without the model",
     score,
     access="none",
     requires=(),
     source="Das 2024, arXiv 2406.16201, section 4",
-    formula="cross-fitted rank of P(member | words, length)",
+    formula="cross-fitted rank of P(member | words, dates, layout, sizes)",
     judged=False,
     departures="scores are ranked within their fold",
 )
