@@ -40,11 +40,23 @@ def _per_target_token(stats: TokenStats, reference: TokenStats) -> FloatArray:
     return reference.nll() * scale
 
 
-def rewrite_losses(data: AuditData, target: Target) -> FloatArray:
-    """Mean NLL of each accepted rewrite, shape (n_rewrites,)."""
+def rewrite_stats(data: AuditData, target: Target) -> TokenStats:
+    """Token statistics of the accepted rewrites under the audited model."""
     assert target.scorer is not None
     assert data.paraphrases is not None
-    return target.scorer.token_stats(data.paraphrases.prompts, data.paraphrases.responses).nll()
+    return target.scorer.token_stats(data.paraphrases.prompts, data.paraphrases.responses)
+
+
+def rewrite_references_stats(data: AuditData, target: Target) -> tuple[TokenStats, ...]:
+    """Token statistics of the accepted rewrites under each reference model."""
+    assert data.paraphrases is not None
+    rewrites = data.paraphrases
+    return tuple(reference.token_stats(rewrites.prompts, rewrites.responses) for reference in target.references)
+
+
+def rewrite_losses(data: AuditData, target: Target) -> FloatArray:
+    """Mean NLL of each accepted rewrite, shape (n_rewrites,)."""
+    return rewrite_stats(data, target).nll()
 
 
 def token_log_ratio(data: AuditData, target: Target) -> tuple[TokenStats, FloatArray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlflow_clinsec.data import AuditData, ParaphraseSet
 from mlflow_clinsec.targets.protocols import Target, TokenStats
@@ -56,3 +57,32 @@ def language_model(rows: Mapping[str, Sequence[float]], *references: Mapping[str
     """A target that replays ``rows``, with references that replay their own."""
     loaded = tuple(item if isinstance(item, Replay) else Replay(item) for item in references)
     return Target("hand", "causal-lm", scorer=Replay(rows), references=loaded)
+
+
+class Classifier:
+    """Class probabilities by row, in the order of the records."""
+
+    labels = ("alive", "died", "unknown")
+
+    def __init__(self, table: NDArray[np.float64], texts: Sequence[str]) -> None:
+        self.table = dict(zip(texts, table, strict=True))
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        return np.array([self.table[text] for text in texts])
+
+
+def labelled(n: int, seed: int, notes: int = 1, label: str | None = "alive") -> AuditData:
+    """``notes`` texts of random words for each patient, every other patient a member, all of one true label."""
+    rng = np.random.default_rng(seed)
+    words = [f"word{i}" for i in range(30)]
+    texts = tuple(" ".join([f"r{i}", *rng.choice(words, 12)]) for i in range(n))
+    group = np.arange(n) // notes
+    labels = None if label is None else (label,) * n
+    return AuditData(("",) * n, texts, group, grouped=notes > 1, labels=labels, member=group % 2 == 0)
+
+
+def classifier(table: NDArray[np.float64], *references: NDArray[np.float64], seed: int = 0, notes: int = 1) -> Target:
+    """A classifier that gives the records of :func:`labelled` these rows, and its references theirs."""
+    texts = labelled(len(table), seed, notes).texts
+    scorers = [Classifier(rows, texts) for rows in (table, *references)]
+    return Target("hand", "text-classifier", label_scorer=scorers[0], label_references=tuple(scorers[1:]))
