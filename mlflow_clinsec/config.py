@@ -62,6 +62,7 @@ class PrivacyConfig:
         scope: score the answer given the prompt, or everything.
         paraphrase: how rewrites are made.
         paraphrase_columns: columns of ready rewrites, used instead of making them.
+        canaries: path of the manifest of canaries that were planted before training; it stays local.
         bootstrap: resamples of the patient-clustered bootstrap.
         permutations: relabellings of patients behind each attack's p-value.
     """
@@ -77,6 +78,7 @@ class PrivacyConfig:
     scope: Literal["answer", "full"] = "answer"
     paraphrase: ParaphraseOptions = field(default_factory=ParaphraseOptions)
     paraphrase_columns: tuple[str, ...] = ()
+    canaries: str | None = None
     bootstrap: int = setting(1000, low=200, high=100_000)
     permutations: int = setting(5000, low=999, high=1_000_000)
 

@@ -71,6 +71,7 @@ class AuditData:
         grouped: whether a patient column was given.
         paraphrases: accepted rewrites, or None.
         ready_rewrites: columns of n rewrites that the user brought along; what is missing is "".
+        canaries: canaries that were planted before training, ``member`` saying which; never among the records.
         precomputed: per-record columns that stand in for the model, by role ("nll", "probabilities", ...).
     """
 
@@ -82,6 +83,7 @@ class AuditData:
     member: BoolArray | None = field(default=None, repr=False)
     paraphrases: ParaphraseSet | None = field(default=None, repr=False)
     ready_rewrites: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
+    canaries: AuditData | None = field(default=None, repr=False)
     precomputed: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:

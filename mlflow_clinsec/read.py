@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mlflow_clinsec.config import AuditConfig, DataConfig
 from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.datasets.manifest import read_canaries
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.targets.answers import label_text
 from mlflow_clinsec.targets.precomputed import collect_precomputed
@@ -30,7 +31,7 @@ def read_records(frame: pd.DataFrame, config: AuditConfig, target_column: str | 
 
     Raises:
         DataError: no rows; a column missing; empty or missing text; a member column that is not boolean or has one
-            class only; a patient on both sides; missing labels.
+            class only; a patient on both sides; missing labels; a manifest of canaries that cannot be used.
     """
     if len(frame) == 0:
         raise DataError("data: there are no rows to audit.")
@@ -48,6 +49,7 @@ def read_records(frame: pd.DataFrame, config: AuditConfig, target_column: str | 
         _labels(frame, config, target_column),
         member,
         ready_rewrites=_ready_rewrites(frame, config),
+        canaries=_canaries(config),
         precomputed=collect_precomputed(frame, config.precomputed),
     )
 
@@ -194,6 +196,12 @@ def _labels(frame: pd.DataFrame, config: AuditConfig, target_column: str | None)
     if missing:
         raise DataError(f"{key}: column {name!r} has {missing} missing values; every record needs a label.")
     return tuple(config.data.label_names.get(text, text) for text in map(label_text, values))
+
+
+def _canaries(config: AuditConfig) -> AuditData | None:
+    """The planted canaries, where there is a manifest of them."""
+    path = config.privacy.canaries if config.privacy else None
+    return None if path is None else read_canaries(path, config.data.label_names)
 
 
 def _ready_rewrites(frame: pd.DataFrame, config: AuditConfig) -> tuple[tuple[str, ...], ...]:

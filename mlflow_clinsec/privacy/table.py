@@ -10,6 +10,7 @@ from mlflow_clinsec.attack import Attack, names
 from mlflow_clinsec.config import PrivacyConfig
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 from mlflow_clinsec.privacy.blind import BLIND
+from mlflow_clinsec.privacy.canary import CANARY
 from mlflow_clinsec.privacy.confidence import CONFIDENCE, ENTROPY, MODIFIED_ENTROPY
 from mlflow_clinsec.privacy.ez import EZ
 from mlflow_clinsec.privacy.log_ratio import LOG_RATIO, LOG_RATIO_STUDENTISED
@@ -43,6 +44,7 @@ LANGUAGE_MODEL: tuple[Attack, ...] = (
 )
 CLASSIFIER: tuple[Attack, ...] = (CONFIDENCE, ENTROPY, MODIFIED_ENTROPY)
 BASELINES: tuple[Attack, ...] = (BLIND,)
+PLANTED: tuple[Attack, ...] = (CANARY,)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("causal language models", ("scorer", "generator"), LANGUAGE_MODEL),
     Kind("classifiers", ("label_scorer", "predictor"), CLASSIFIER),
 )
-ATTACKS: tuple[Attack, ...] = LANGUAGE_MODEL + CLASSIFIER + BASELINES
+ATTACKS: tuple[Attack, ...] = LANGUAGE_MODEL + CLASSIFIER + BASELINES + PLANTED
 
 
 def select(config: PrivacyConfig, target: Target) -> tuple[Attack, ...]:
@@ -72,18 +74,19 @@ def select(config: PrivacyConfig, target: Target) -> tuple[Attack, ...]:
 
     "all" takes every attack made for this kind of model, "default" those of them that are cheap and assume little of
     the attacker. What this very model cannot serve is then reported as skipped. The blind baseline always runs:
-    without it no other number can be read.
+    without it no other number can be read. So do the planted canaries, where there is a manifest of them.
 
     Raises:
         ConfigError: a name that is not in the table, or options for an attack that is not run.
     """
     _refuse_unknown(tuple(config.options), "privacy.options")
+    always = BASELINES + (PLANTED if config.canaries else ())
     if isinstance(config.attacks, str):
-        wanted = tuple(_made_for(target)) + BASELINES
-        chosen = tuple(a for a in wanted if a.default or config.attacks == "all")
+        wanted = tuple(_made_for(target))
+        chosen = tuple(a for a in wanted if a.default or config.attacks == "all") + always
     else:
         _refuse_unknown(config.attacks, "privacy.attacks")
-        chosen = tuple(a for a in ATTACKS if a.name in config.attacks or not a.judged)
+        chosen = tuple(a for a in ATTACKS if a.name in config.attacks or a in always)
     return tuple(_with_options(attack, config) for attack in chosen)
 
 
