@@ -25,7 +25,8 @@ import pandas as pd
 from mlflow_clinsec.data import AuditData, ParaphraseSet
 from mlflow_clinsec.perturb.change import word_change
 from mlflow_clinsec.perturb.fidelity import FidelityGate
-from mlflow_clinsec.perturb.paraphrase import ParaphraseOptions, paraphrase_records
+from mlflow_clinsec.perturb.options import ParaphraseOptions
+from mlflow_clinsec.perturb.paraphrase import paraphrase_records
 
 DATA_SETS = {
     "transcriptions": ("notes-mtsamples/mtsamples_unique.csv", None, "transcription"),

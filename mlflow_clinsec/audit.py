@@ -23,15 +23,17 @@ from mlflow_clinsec import __version__
 from mlflow_clinsec.attack import Attack, obstacle, run_attack
 from mlflow_clinsec.backdoor import check as backdoor_check
 from mlflow_clinsec.backdoor import table as backdoor_table
-from mlflow_clinsec.config import AuditConfig, PrivacyConfig
+from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.data import AuditData, ParaphraseSet
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.overlap import overlapping
-from mlflow_clinsec.perturb.paraphrase import paraphrase_records, ready_paraphrases
+from mlflow_clinsec.perturb.engine import Helpers
+from mlflow_clinsec.perturb.paraphrase import paraphrase_records
+from mlflow_clinsec.perturb.ready import ready_paraphrases
 from mlflow_clinsec.privacy import table as privacy_table
+from mlflow_clinsec.referee import with_holm
 from mlflow_clinsec.results import AttackResult, AuditReport, Family
 from mlflow_clinsec.targets.protocols import Target
-from mlflow_clinsec.referee import with_holm
 from mlflow_clinsec.verdict import Evidence, overall, verdicts
 
 _LIBRARIES = ("mlflow", "torch", "transformers", "scikit-learn", "numpy", "scipy", "pandas")
@@ -131,7 +133,7 @@ def _membership_data(
         "nonmembers": int((overlap & ~data.member).sum()),
     }
     if any("paraphrases" in attack.needs and not _blocked(attack, kept, target) for attack in plan.privacy):
-        kept = replace(kept, paraphrases=_paraphrase(kept, config.privacy, config.seed))
+        kept = replace(kept, paraphrases=_paraphrase(kept, target, config))
     return kept, counts | _side_counts(kept)
 
 
@@ -144,17 +146,20 @@ def _blocked(attack: Attack, data: AuditData, target: Target) -> bool:
     return bool(obstacle(replace(attack, needs=()), data, target))
 
 
-def _paraphrase(data: AuditData, privacy: PrivacyConfig, seed: int) -> ParaphraseSet:
+def _paraphrase(data: AuditData, target: Target, config: AuditConfig) -> ParaphraseSet:
     """The user's own rewrites where there are any, ours otherwise."""
+    assert config.privacy is not None
+    options = config.privacy.paraphrase
     if data.ready_rewrites:
-        return ready_paraphrases(data, data.ready_rewrites, privacy.paraphrase)
-    rng = derived_generator(seed, "paraphrase")
+        return ready_paraphrases(data, data.ready_rewrites, options)
+    rng = derived_generator(config.seed, "paraphrase")
+    helpers = Helpers(target.infiller, target.rewriter, config.allow_egress)
     with tqdm(total=len(data), desc="clinsec: paraphrases", unit="record", leave=False) as bar:
 
         def advance(done: int) -> None:
             bar.update(done)
 
-        return paraphrase_records(data, privacy.paraphrase, rng, progress=advance)
+        return paraphrase_records(data, options, rng, progress=advance, helpers=helpers)
 
 
 def _side_counts(data: AuditData) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.errors import ConfigError
-from mlflow_clinsec.perturb.paraphrase import ParaphraseOptions
+from mlflow_clinsec.perturb.egress import refuse_egress
+from mlflow_clinsec.perturb.options import ParaphraseOptions
 from mlflow_clinsec.strict import parse, setting
 
 
@@ -58,10 +59,10 @@ class PrivacyConfig:
             classifiers); a PEFT model brings its own.
         split: how members were set apart from non-members. Anything but "random" is "not evidential".
         delta: the delta of differential privacy at which lower bounds on epsilon hold.
-        delta: the delta of differential privacy at which lower bounds on epsilon hold.
         scope: score the answer given the prompt, or everything.
         paraphrase: how rewrites are made.
         paraphrase_columns: columns of ready rewrites, used instead of making them.
+        masked_model: URI or path of a masked language model that proposes other words.
         canaries: path of the manifest of canaries that were planted before training; it stays local.
         bootstrap: resamples of the patient-clustered bootstrap.
         permutations: relabellings of patients behind each attack's p-value.
@@ -74,15 +75,17 @@ class PrivacyConfig:
     reference: str | tuple[str, ...] | None = None
     split: Literal["random", "unknown"] = "unknown"
     delta: float = setting(0.0, low=0.0, high=0.5)
-    delta: float = setting(0.0, low=0.0, high=0.5)
     scope: Literal["answer", "full"] = "answer"
     paraphrase: ParaphraseOptions = field(default_factory=ParaphraseOptions)
     paraphrase_columns: tuple[str, ...] = ()
     canaries: str | None = None
+    masked_model: str | None = None
     bootstrap: int = setting(1000, low=200, high=100_000)
     permutations: int = setting(5000, low=999, high=1_000_000)
 
     def __post_init__(self) -> None:
+        if self.paraphrase.engine == "masked" and self.masked_model is None:
+            raise ConfigError("privacy.masked_model: paraphrase.engine 'masked' needs a masked language model here.")
         if self.reference == () or len(set(self.references)) < len(self.references):
             raise ConfigError("privacy.reference: name one model, or a list of different ones.")
 
@@ -147,6 +150,7 @@ class AuditConfig:
         precomputed: columns that stand in for a model; see :mod:`mlflow_clinsec.targets.precomputed`.
         seed: the one seed that everything random is derived from.
         metric_prefix: put before every metric name, as MLflow's own evaluators do.
+        allow_egress: hosts that text of records may be sent to; none, unless they are named here.
     """
 
     privacy: PrivacyConfig | None = None
@@ -158,12 +162,16 @@ class AuditConfig:
     precomputed: Mapping[str, Any] = field(default_factory=dict)
     seed: int = setting(0, low=0)
     metric_prefix: str = ""
+    allow_egress: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.privacy is None and self.backdoor is None:
             raise ConfigError("evaluator_config asks for nothing: give 'privacy', 'backdoor' or both.")
         if self.data.group and self.privacy and self.privacy.group not in (None, self.data.group):
             raise ConfigError("privacy.group and data.group name different columns; one patient column is used.")
+        endpoint = self.privacy.paraphrase.endpoint if self.privacy else None
+        if endpoint is not None:
+            refuse_egress(endpoint.url, "privacy.paraphrase.endpoint.url", self.allow_egress)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> AuditConfig:

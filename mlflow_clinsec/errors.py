@@ -22,6 +22,10 @@ class TargetError(ClinSecError):
     """The model could not be loaded, or answered in a way that cannot be read."""
 
 
+class EngineError(ClinSecError):
+    """A paraphrase engine cannot be reached, or refuses to work."""
+
+
 class NotApplicableError(ClinSecError):
     """An attack found, once it saw the target's answers, that it cannot be run on it; it is then skipped."""
 

@@ -20,6 +20,7 @@ from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.read import read_records, text_column_name
+from mlflow_clinsec.targets.companions import with_companions
 from mlflow_clinsec.targets.huggingface import TargetOptions
 from mlflow_clinsec.targets.protocols import Target
 from mlflow_clinsec.targets.resolve import resolve
@@ -87,7 +88,7 @@ def open_target(model: Any, dataset: Any, frame: pd.DataFrame, data: AuditData, 
         scope=privacy.scope if privacy else "answer",
         text_column=_function_column(dataset, frame, data, config),
     )
-    return resolve(
+    target = resolve(
         model,
         model_uri_or_name=model_name(model),
         data=data,
@@ -95,6 +96,7 @@ def open_target(model: Any, dataset: Any, frame: pd.DataFrame, data: AuditData, 
         labels=sorted(set(data.labels)) if data.labels else None,
         references=privacy.references if privacy else (),
     )
+    return with_companions(target, privacy, options) if privacy else target
 
 
 def _function_column(dataset: Any, frame: pd.DataFrame, data: AuditData, config: AuditConfig) -> str | None:

@@ -8,14 +8,16 @@ is asked for. It judges any rewrite, whatever engine or person made it.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from mlflow_clinsec.errors import ConfigError
-from mlflow_clinsec.perturb.change import word_change
+from mlflow_clinsec.perturb.change import word_change, words
 from mlflow_clinsec.perturb.profile import Profile, concepts_of, profile_of
 
 REASONS = (
     "empty",
+    "overlong",
     "unchanged",
     "overchanged",
     "surrogate",
@@ -24,7 +26,10 @@ REASONS = (
     "laterality",
     "negation",
     "drug",
+    "dissimilar",
 )
+# Spelling abbreviations out lengthens a text; a model that runs on lengthens it more.
+_MOST_GROWTH, _GROWTH_OF_SHORT = 2, 20
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class FidelityGate:
 
     Attributes:
         min_change, max_change: bounds on the share of words changed (``change.word_change``), both allowed themselves.
+        min_similarity: least similarity of an accepted rewrite, where a measure is given.
+        similarity: (original, rewrite) -> similarity; the one check that is asked last, as it costs most.
 
     Raises:
         ConfigError: when the bounds are not 0 <= min_change <= max_change <= 1.
@@ -40,6 +47,8 @@ class FidelityGate:
 
     min_change: float = 0.05
     max_change: float = 0.9
+    min_similarity: float = -1.0
+    similarity: Callable[[str, str], float] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_change <= self.max_change <= 1:
@@ -50,12 +59,18 @@ class FidelityGate:
 
     def refusal(self, original: str, rewrite: str) -> str:
         """ "" when the rewrite is accepted, else the first of ``REASONS`` that applies."""
-        return self.change_refusal(original, rewrite) or self.meaning_refusal(original, rewrite)
+        return (
+            self.change_refusal(original, rewrite)
+            or self.meaning_refusal(original, rewrite)
+            or self.similarity_refusal(original, rewrite)
+        )
 
     def change_refusal(self, original: str, rewrite: str) -> str:
-        """ "empty", "unchanged" or "overchanged"; "" when the extent of the change is fine."""
+        """ "empty", "overlong", "unchanged" or "overchanged"; "" when the extent of the change is fine."""
         if not rewrite.strip():
             return "empty"
+        if len(words(rewrite)) > _MOST_GROWTH * len(words(original)) + _GROWTH_OF_SHORT:
+            return "overlong"
         change = word_change(original, rewrite)
         if change == 0 or change < self.min_change:
             return "unchanged"
@@ -69,6 +84,12 @@ class FidelityGate:
             if not same(before, after):
                 return reason
         return ""
+
+    def similarity_refusal(self, original: str, rewrite: str) -> str:
+        """ "dissimilar" when the measure, if there is one, does not reach its floor."""
+        if self.similarity is None:
+            return ""
+        return "" if self.similarity(original, rewrite) >= self.min_similarity else "dissimilar"
 
 
 def _same_surrogates(before: Profile, after: Profile) -> bool:

@@ -1,98 +1,25 @@
-"""Paraphrases of the records under audit, made offline or brought along, each past the fidelity gate."""
+"""Paraphrases of the records under audit, each past the fidelity gate, and kept for the next audit if asked to."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, get_args
+from contextlib import AbstractContextManager, closing, nullcontext
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from mlflow_clinsec.data import AuditData, ParaphraseSet
-from mlflow_clinsec.errors import ConfigError, DataError
-from mlflow_clinsec.perturb.engine import ENGINES, ParaphraseEngine, make_engine
+from mlflow_clinsec.perturb.cache import Entry, ParaphraseCache, entry_key
+from mlflow_clinsec.perturb.engine import Helpers, ParaphraseEngine, make_engine
 from mlflow_clinsec.perturb.fidelity import FidelityGate
-
-logger = logging.getLogger(__name__)
-
-Rewrite = Literal["response", "prompt", "both"]
+from mlflow_clinsec.perturb.options import ParaphraseOptions, Rewrite
+from mlflow_clinsec.perturb.tally import Pair, Tally, log_yield
 
 _ROUNDS = 3
-
-
-class Pair(NamedTuple):
-    """A record's prompt and response; plain text has an empty prompt."""
-
-    prompt: str
-    response: str
-
-
-@dataclass(frozen=True)
-class ParaphraseOptions:
-    """How records are paraphrased.
-
-    Attributes:
-        engine: a key of ``engine.ENGINES``.
-        count: accepted rewrites wanted per record, at least 1.
-        rewrite: which part of a prompt and response pair is rewritten; of plain text it is always the text.
-        min_change, max_change: share of words that a rewrite must and may change, in [0, 1].
-
-    Raises:
-        ConfigError: for values outside these.
-    """
-
-    engine: str = "rules"
-    count: int = 3
-    rewrite: Rewrite = "both"
-    min_change: float = 0.05
-    max_change: float = 0.9
-
-    def __post_init__(self) -> None:
-        if self.count < 1:
-            raise ConfigError(f"paraphrase.count: expected at least 1, got {self.count}")
-        if self.rewrite not in get_args(Rewrite):
-            raise ConfigError(f"paraphrase.rewrite: expected one of {get_args(Rewrite)}, got {self.rewrite!r}")
-        if self.engine not in ENGINES:
-            make_engine(self.engine)
-        self.gate()
-
-    def gate(self) -> FidelityGate:
-        """The gate with these bounds."""
-        return FidelityGate(self.min_change, self.max_change)
-
-
-@dataclass
-class _Tally:
-    """What becomes a ParaphraseSet, gathered record by record."""
-
-    record: list[int] = field(default_factory=list)
-    pairs: list[Pair] = field(default_factory=list)
-    tried: list[int] = field(default_factory=list)
-    accepted: list[int] = field(default_factory=list)
-    refusals: Counter[str] = field(default_factory=Counter)
-
-    def add(self, accepted: Sequence[Pair], tried: int, refusals: Counter[str]) -> None:
-        """Take in the next record."""
-        self.record += [len(self.tried)] * len(accepted)
-        self.pairs += accepted
-        self.tried.append(tried)
-        self.accepted.append(len(accepted))
-        self.refusals += refusals
-
-    def as_set(self, engine: str) -> ParaphraseSet:
-        """The finished set."""
-        return ParaphraseSet(
-            record=np.asarray(self.record, dtype=np.int64),
-            prompts=tuple(pair.prompt for pair in self.pairs),
-            responses=tuple(pair.response for pair in self.pairs),
-            tried=np.asarray(self.tried, dtype=np.int64),
-            accepted=np.asarray(self.accepted, dtype=np.int64),
-            refusals=dict(sorted(self.refusals.items())),
-            engine=engine,
-        )
+_NO_HELPERS = Helpers()
 
 
 def paraphrase_records(
@@ -101,6 +28,7 @@ def paraphrase_records(
     rng: np.random.Generator,
     progress: Callable[[int], None] | None = None,
     engine: ParaphraseEngine | None = None,
+    helpers: Helpers = _NO_HELPERS,
 ) -> ParaphraseSet:
     """Rewrite every record up to ``options.count`` times.
 
@@ -112,18 +40,52 @@ def paraphrase_records(
         rng: one draw is taken from it.
         progress: called with 1 after each record.
         engine: used instead of ``options.engine`` when given.
+        helpers: models and permissions that the engine may need.
+
+    Raises:
+        ConfigError: the engine lacks something, or the cache's folder cannot be used.
+        EngineError: an endpoint gave up; what was made before is in the cache, where there is one.
     """
-    writer = engine if engine is not None else make_engine(options.engine)
-    base_seed = int(rng.integers(2**63))
-    tally = _Tally()
-    for prompt, response in zip(data.prompts, data.responses, strict=True):
-        pair = Pair(prompt, response)
-        tally.add(*_rewrites(pair, options, writer, record_rng(pair, base_seed)))
-        if progress is not None:
-            progress(1)
+    writer = engine if engine is not None else make_engine(options, helpers)
+    maker = _Maker(options, options.gate(), writer, int(rng.integers(2**63)))
+    tally = Tally()
+    with _cache_of(options) as cache:
+        for prompt, response in zip(data.prompts, data.responses, strict=True):
+            tally.add(*_kept_or_made(Pair(prompt, response), maker, cache))
+            if progress is not None:
+                progress(1)
     made = tally.as_set(writer.name)
-    _log_yield(made)
+    log_yield(made)
     return made
+
+
+class _Maker(NamedTuple):
+    """What the rewrites of a record depend on besides its text."""
+
+    options: ParaphraseOptions
+    gate: FidelityGate
+    engine: ParaphraseEngine
+    base_seed: int
+
+
+def _cache_of(options: ParaphraseOptions) -> AbstractContextManager[ParaphraseCache | None]:
+    """The cache that the options ask for; None where they ask for none."""
+    return nullcontext() if options.cache is None else closing(ParaphraseCache(Path(options.cache)))
+
+
+def _kept_or_made(pair: Pair, maker: _Maker, cache: ParaphraseCache | None) -> tuple[Sequence[Pair], int, Counter[str]]:
+    """(accepted, number tried, refusals) of one record, from the cache where it has them."""
+    if cache is None:
+        return _rewrites(pair, maker)
+    engine = {"engine": maker.engine.name, "seed": maker.base_seed, **maker.engine.settings}
+    key = entry_key(engine | maker.options.cache_settings(), pair.prompt, pair.response)
+    kept = cache.get(key)
+    if kept is not None:
+        refusals = Counter(kept.refusals)
+        return [Pair(*row) for row in kept.accepted], len(kept.accepted) + refusals.total(), refusals
+    accepted, tried, refusals = _rewrites(pair, maker)
+    cache.put(key, Entry(tuple(accepted), refusals))
+    return accepted, tried, refusals
 
 
 def record_rng(pair: Pair, base_seed: int) -> np.random.Generator:
@@ -132,20 +94,18 @@ def record_rng(pair: Pair, base_seed: int) -> np.random.Generator:
     return np.random.default_rng([base_seed, int.from_bytes(digest[:16], "big")])
 
 
-def _rewrites(
-    pair: Pair, options: ParaphraseOptions, engine: ParaphraseEngine, rng: np.random.Generator
-) -> tuple[list[Pair], int, Counter[str]]:
+def _rewrites(pair: Pair, maker: _Maker) -> tuple[list[Pair], int, Counter[str]]:
     """(accepted, number tried, refusals) of one record; further rounds are tried for what the gate refused."""
-    gate = options.gate()
+    options, rng = maker.options, record_rng(pair, maker.base_seed)
     accepted: list[Pair] = []
     refusals: Counter[str] = Counter()
-    seen: set[Pair] = {pair}
+    seen: set[Pair] = set()
     for _ in range(_ROUNDS):
-        for candidate in _propose(pair, options.rewrite, options.count - len(accepted), engine, rng):
+        for candidate in _propose(pair, options.rewrite, options.count - len(accepted), maker.engine, rng):
             if candidate in seen:
                 continue
             seen.add(candidate)
-            kept, reason = _judge(pair, candidate, gate)
+            kept, reason = _judge(pair, candidate, maker.gate)
             if reason:
                 refusals[reason] += 1
             elif kept in accepted:
@@ -186,67 +146,3 @@ def _judge(pair: Pair, candidate: Pair, gate: FidelityGate) -> tuple[Pair, str]:
 
 def _refusal(gate: FidelityGate, original: str, rewrite: str) -> str:
     return "unchanged" if rewrite == original else gate.refusal(original, rewrite)
-
-
-def ready_paraphrases(
-    data: AuditData,
-    columns: Sequence[Sequence[str]],
-    options: ParaphraseOptions | None = None,
-    *,
-    enforce: bool = False,
-) -> ParaphraseSet:
-    """Paraphrases that the user brought along: rewrites of the responses (of the texts, for plain text).
-
-    People's paraphrases are trusted: only empty and unchanged ones are left out. What the gate would have refused in
-    the others is still counted, under "kept:<reason>", for the report. With ``enforce`` it is refused.
-
-    Args:
-        data: n records.
-        columns: one or more columns of n rewrites each; missing values count as empty.
-        options: bounds on the change; ``engine``, ``count`` and ``rewrite`` do not apply.
-        enforce: refuse whatever the gate refuses.
-
-    Raises:
-        DataError: when there is no column, or one of them has not n values.
-    """
-    if not columns:
-        raise DataError("paraphrases: expected at least one column of rewrites, got none")
-    for i, column in enumerate(columns):
-        if len(column) != len(data):
-            raise DataError(f"paraphrases: column {i} has {len(column)} values for {len(data)} records")
-    gate = (options if options is not None else ParaphraseOptions()).gate()
-    tally = _Tally()
-    for i in range(len(data)):
-        pair = Pair(data.prompts[i], data.responses[i])
-        tally.add(*_ready(pair, [column[i] for column in columns], gate, enforce))
-    made = tally.as_set("ready")
-    _log_yield(made)
-    return made
-
-
-def _ready(
-    pair: Pair, rewrites: Sequence[object], gate: FidelityGate, enforce: bool
-) -> tuple[list[Pair], int, Counter[str]]:
-    accepted: list[Pair] = []
-    refusals: Counter[str] = Counter()
-    for rewrite in rewrites:
-        text = rewrite if isinstance(rewrite, str) else ""
-        reason = gate.refusal(pair.response, text)
-        if reason and (enforce or reason in ("empty", "unchanged")):
-            refusals[reason] += 1
-            continue
-        if reason:
-            refusals[f"kept:{reason}"] += 1
-        accepted.append(Pair(pair.prompt, text))
-    return accepted, len(rewrites), refusals
-
-
-def _log_yield(made: ParaphraseSet) -> None:
-    logger.info(
-        "clinsec: paraphrases (%s): %d accepted of %d tried, %d of %d records without any",
-        made.engine,
-        int(made.accepted.sum()),
-        int(made.tried.sum()),
-        int((made.accepted == 0).sum()),
-        made.accepted.size,
-    )

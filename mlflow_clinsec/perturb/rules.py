@@ -6,7 +6,9 @@ terms and formats in one pass. What may be replaced is drawn at random, so propo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +31,11 @@ class RulesEngine:
 
     def __init__(self) -> None:
         self._lexicon = load_lexicon()
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """None: all that its proposals depend on is the version of the rules."""
+        return {}
 
     def propose(self, text: str, count: int, rng: np.random.Generator) -> list[str]:
         """Up to ``count`` distinct rewrites, none equal to the text."""

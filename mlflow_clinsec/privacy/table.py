@@ -13,13 +13,21 @@ from mlflow_clinsec.privacy.blind import BLIND
 from mlflow_clinsec.privacy.canary import CANARY
 from mlflow_clinsec.privacy.confidence import CONFIDENCE, ENTROPY, MODIFIED_ENTROPY
 from mlflow_clinsec.privacy.ez import EZ
+from mlflow_clinsec.privacy.label_only import LABEL_ONLY
+from mlflow_clinsec.privacy.lira import LIRA, LIRA_CLASSIFIER
 from mlflow_clinsec.privacy.log_ratio import LOG_RATIO, LOG_RATIO_STUDENTISED
 from mlflow_clinsec.privacy.loss import LOSS
+from mlflow_clinsec.privacy.masked_energy import MASKED_ENERGY, MASKED_LOSS
 from mlflow_clinsec.privacy.min_k import MIN_K, MIN_K_PLUS_PLUS
+from mlflow_clinsec.privacy.neighbourhood import NEIGHBOURHOOD
 from mlflow_clinsec.privacy.paraphrase_gap import PARAPHRASE_GAP, PARAPHRASE_GAP_Z
 from mlflow_clinsec.privacy.paraphrase_only import PARAPHRASE_ONLY, PARAPHRASE_ONLY_MIN
+from mlflow_clinsec.privacy.per_class import PER_CLASS
+from mlflow_clinsec.privacy.quantile_regression import QUANTILE_REGRESSION
 from mlflow_clinsec.privacy.recall import CON_RECALL, RECALL
 from mlflow_clinsec.privacy.reference import REFERENCE
+from mlflow_clinsec.privacy.rmia import RMIA, RMIA_CLASSIFIER
+from mlflow_clinsec.privacy.spv import SPV, SPV_TARGET
 from mlflow_clinsec.privacy.wbc import WBC
 from mlflow_clinsec.privacy.zlib_ratio import ZLIB
 from mlflow_clinsec.strict import parse
@@ -39,10 +47,25 @@ LANGUAGE_MODEL: tuple[Attack, ...] = (
     PARAPHRASE_GAP_Z,
     PARAPHRASE_ONLY,
     PARAPHRASE_ONLY_MIN,
+    LIRA,
+    RMIA,
+    SPV,
+    SPV_TARGET,
     RECALL,
     CON_RECALL,
+    NEIGHBOURHOOD,
 )
-CLASSIFIER: tuple[Attack, ...] = (CONFIDENCE, ENTROPY, MODIFIED_ENTROPY)
+MASKED_LANGUAGE_MODEL: tuple[Attack, ...] = (MASKED_LOSS, MASKED_ENERGY)
+CLASSIFIER: tuple[Attack, ...] = (
+    CONFIDENCE,
+    ENTROPY,
+    MODIFIED_ENTROPY,
+    PER_CLASS,
+    LIRA_CLASSIFIER,
+    RMIA_CLASSIFIER,
+    QUANTILE_REGRESSION,
+    LABEL_ONLY,
+)
 BASELINES: tuple[Attack, ...] = (BLIND,)
 PLANTED: tuple[Attack, ...] = (CANARY,)
 
@@ -64,9 +87,10 @@ class Kind:
 
 KINDS: tuple[Kind, ...] = (
     Kind("causal language models", ("scorer", "generator"), LANGUAGE_MODEL),
+    Kind("masked language models", ("masked_scorer",), MASKED_LANGUAGE_MODEL),
     Kind("classifiers", ("label_scorer", "predictor"), CLASSIFIER),
 )
-ATTACKS: tuple[Attack, ...] = LANGUAGE_MODEL + CLASSIFIER + BASELINES + PLANTED
+ATTACKS: tuple[Attack, ...] = LANGUAGE_MODEL + MASKED_LANGUAGE_MODEL + CLASSIFIER + BASELINES + PLANTED
 
 
 def select(config: PrivacyConfig, target: Target) -> tuple[Attack, ...]:

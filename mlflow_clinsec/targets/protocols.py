@@ -13,6 +13,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mlflow_clinsec.targets.companion_protocols import Infiller, MaskedScorer, Rewriter
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -30,6 +32,10 @@ Role = Literal[
     "generator",
     "attention",
     "tokens",
+    "masked_scorer",
+    "masked_reference",
+    "infiller",
+    "rewriter",
 ]
 
 
@@ -171,9 +177,11 @@ class Target:
 
     Attributes:
         name: what reports call it; taken from the model URI or class, never from data.
-        kind: "causal-lm", "text-classifier", "pyfunc", "function" or "precomputed".
+        kind: "causal-lm", "masked-lm", "text-classifier", "pyfunc", "function" or "precomputed".
         references: models that have not seen the members: those that the user names, else the PEFT base.
         label_references: likewise for classifiers, their columns in the order of ``label_scorer``'s.
+        masked_references: likewise for masked language models.
+        infiller, rewriter: models that help an attack and are not audited.
         notes: role -> why it is missing, where there is more to say than "this kind of model has none".
         precomputed: True when the roles only replay columns for the very records that are audited, so that no
             new text (paraphrase, trigger) can be scored.
@@ -192,6 +200,10 @@ class Target:
     generator: TextGenerator | None = None
     attention: AttentionReader | None = None
     tokens: TokenView | None = None
+    masked_scorer: MaskedScorer | None = None
+    masked_references: tuple[MaskedScorer, ...] = ()
+    infiller: Infiller | None = None
+    rewriter: Rewriter | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     precomputed: bool = False
     digest: str = ""
@@ -208,6 +220,11 @@ class Target:
         return self.label_references[0] if self.label_references else None
 
     @property
+    def masked_reference(self) -> MaskedScorer | None:
+        """The first reference masked language model."""
+        return self.masked_references[0] if self.masked_references else None
+
+    @property
     def labels(self) -> tuple[str, ...] | None:
         """Class names where the model tells them."""
         return self.label_scorer.labels if self.label_scorer is not None else None
@@ -215,10 +232,15 @@ class Target:
     def missing(self, requires: Sequence[Role]) -> str:
         """Why the required roles cannot all be played; "" when they can."""
         absent = [role for role in requires if getattr(self, role) is None]
-        reasons = [self.notes.get(role, f"{ROLE_NAMES[role]}: not offered by a {self.kind} target") for role in absent]
-        return "; ".join(reasons)
+        return "; ".join(self.notes.get(role, self._not_offered(role)) for role in absent)
+
+    def _not_offered(self, role: Role) -> str:
+        if role in HELPERS:
+            return f"{ROLE_NAMES[role]}: none was named"
+        return f"{ROLE_NAMES[role]}: not offered by a {self.kind} target"
 
 
+HELPERS: frozenset[Role] = frozenset({"infiller", "rewriter"})
 ROLE_NAMES: Mapping[str, str] = {
     "scorer": "token log-probabilities",
     "context_scorer": "token log-probabilities behind other records",
@@ -229,4 +251,8 @@ ROLE_NAMES: Mapping[str, str] = {
     "generator": "text generation",
     "attention": "attention weights",
     "tokens": "the model's tokeniser",
+    "masked_scorer": "probabilities of masked words",
+    "masked_reference": "a reference masked language model",
+    "infiller": "a masked language model that proposes words (privacy.masked_model)",
+    "rewriter": "a model that rewords (privacy.paraphrase.transformers.model)",
 }

@@ -15,11 +15,11 @@ from mlflow_clinsec.errors import TargetError
 from mlflow_clinsec.targets.huggingface import place
 from mlflow_clinsec.targets.protocols import FloatArray, LabelScorer, TokenScorer, TokenStats
 
-Kind = Literal["causal language model", "text classifier"]
+Kind = Literal["causal language model", "text classifier", "masked language model", "text-writing model"]
 Inner = TypeVar("Inner")
 
 KEY = "privacy.reference"
-_CLASSIFIER = "ForSequenceClassification"
+_CLASSIFIER, _MASKED = "ForSequenceClassification", ("ForMaskedLM", "ForPreTraining")
 
 
 def load_checkpoint(folder: Path, kind: Kind = "causal language model", key: str = KEY) -> tuple[Any, Any]:
@@ -31,19 +31,31 @@ def load_checkpoint(folder: Path, kind: Kind = "causal language model", key: str
     Raises:
         TargetError: no such model is there, or it needs code of its own.
     """
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoTokenizer
 
     refuse_own_code(folder, key)
     _refuse_other_kind(folder, kind, key)
-    loader = AutoModelForSequenceClassification if kind == "text classifier" else AutoModelForCausalLM
     settings = {"local_files_only": True, "trust_remote_code": False}
     try:
-        model = loader.from_pretrained(folder, **settings)
+        model = _loader(folder, kind).from_pretrained(folder, **settings)
         return model.eval(), AutoTokenizer.from_pretrained(folder, **settings)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise TargetError(
             f"{key}: {str(folder)!r} holds no {kind} with its tokeniser ({type(error).__name__})"
         ) from error
+
+
+def _loader(folder: Path, kind: Kind) -> Any:
+    """The transformers class that reads this kind of model."""
+    import transformers
+
+    if kind == "text classifier":
+        return transformers.AutoModelForSequenceClassification
+    if kind == "masked language model":
+        return transformers.AutoModelForMaskedLM
+    if kind == "text-writing model" and _settings(folder / "config.json").get("is_encoder_decoder"):
+        return transformers.AutoModelForSeq2SeqLM
+    return transformers.AutoModelForCausalLM
 
 
 def refuse_own_code(folder: Path, key: str = KEY) -> None:
@@ -65,7 +77,8 @@ def _refuse_other_kind(folder: Path, kind: Kind, key: str) -> None:
     """
     named = _settings(folder / "config.json").get("architectures") or []
     classifies = any(str(name).endswith(_CLASSIFIER) for name in named)
-    if named and classifies != (kind == "text classifier"):
+    fills_masks = any(str(name).endswith(_MASKED) for name in named)
+    if named and (classifies, fills_masks) != (kind == "text classifier", kind == "masked language model"):
         raise TargetError(f"{key}: {str(folder)!r} holds no {kind} (it is a {named[0]})")
 
 

@@ -7,6 +7,7 @@ MLflow hands over                                  what is made of it
 =================================================  ======================================================
 transformers flavour, text generation (PEFT too)   token statistics, attention, generation, PEFT reference
 transformers flavour, text classification          class probabilities, attention, tokens
+transformers flavour, fill-mask                    losses of masked words
 PythonModel with ``token_logprobs`` and/or         what :mod:`mlflow_clinsec.targets.protocol_model` says
 ``predict_proba``
 any other pyfunc, served model, function           probabilities if it returns them, else labels
@@ -27,6 +28,7 @@ from mlflow_clinsec.scoring.cache import CachedScorer
 from mlflow_clinsec.targets.classifier import MostProbableLabel
 from mlflow_clinsec.targets.functions import CallableLabelScorer, CallableModel, CallablePredictor
 from mlflow_clinsec.targets.huggingface import TargetOptions, causal_lm_target, classifier_target
+from mlflow_clinsec.targets.masked_lm import masked_lm_target
 from mlflow_clinsec.targets.protocol_model import TokenLogprobsScorer
 from mlflow_clinsec.targets.protocols import Target
 from mlflow_clinsec.targets.replay import precomputed_target
@@ -111,8 +113,10 @@ def _pipeline_target(pipeline: Any, name: str, options: TargetOptions, labels: S
         return causal_lm_target(pipeline.model, pipeline.tokenizer, name=name, options=options)
     if task in ("text-classification", "sentiment-analysis"):
         return classifier_target(pipeline.model, pipeline.tokenizer, name=name, options=options, labels=labels)
+    if task == "fill-mask":
+        return masked_lm_target(pipeline.model, pipeline.tokenizer, name=name, options=options)
     raise TargetError(
-        f"transformers pipelines for {task!r} are not audited; text-generation and text-classification are"
+        f"transformers pipelines for {task!r} are not audited; text-generation, text-classification and fill-mask are"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ from mlflow.exceptions import MlflowException
 from mlflow_clinsec.errors import TargetError
 from mlflow_clinsec.scoring.cache import CachedLabelScorer, CachedScorer
 from mlflow_clinsec.targets.huggingface import TargetOptions, causal_scorer, text_classifier
+from mlflow_clinsec.targets.masked_lm import CachedMaskedScorer, MaskedLM, VisitingMaskedScorer
 from mlflow_clinsec.targets.protocols import Target
 from mlflow_clinsec.targets.reference import (
     KEY,
     Kind,
     VisitingLabels,
     VisitingScorer,
+    Visitor,
     load_checkpoint,
     refuse_own_code,
 )
@@ -27,6 +29,8 @@ from mlflow_clinsec.targets.reference import (
 TASKS: dict[Kind, tuple[str, ...]] = {
     "causal language model": ("text-generation",),
     "text classifier": ("text-classification", "sentiment-analysis"),
+    "masked language model": ("fill-mask",),
+    "text-writing model": ("text-generation",),
 }
 
 
@@ -48,26 +52,33 @@ def with_references(
     if target.scorer is not None:
         scorers = [_scorer(place, options) for place in where]
         cached = tuple(CachedScorer(scorer) for scorer in scorers)
-        return replace(target, references=cached, close=_closing(target, scorers))
+        return replace(target, references=cached, close=closing(target, *scorers))
     if target.label_scorer is not None:
         classifiers = [_classifier(place, target, options, labels) for place in where]
         known = tuple(CachedLabelScorer(classifier) for classifier in classifiers)
-        return replace(target, label_references=known, close=_closing(target, classifiers))
+        return replace(target, label_references=known, close=closing(target, *classifiers))
+    if target.masked_scorer is not None:
+        masked = [_masked(place, options) for place in where]
+        scored = tuple(CachedMaskedScorer(model) for model in masked)
+        return replace(target, masked_references=scored, close=closing(target, *masked))
     raise TargetError(
-        f"{KEY}: the audited model gives neither token log-probabilities nor class probabilities "
+        f"{KEY}: the audited model gives no probabilities of tokens, classes or masked words "
         "that a reference could be compared with"
     )
 
 
-def refuse_missing(where: Sequence[str]) -> None:
+def refuse_missing(where: Sequence[str], key: str = KEY) -> None:
     """Look at every place before anything is loaded.
+
+    Args:
+        key: what messages call the setting.
 
     Raises:
         TargetError: one is neither an MLflow URI nor a folder.
     """
     for place in where:
         if ":/" not in place and not Path(place).is_dir():
-            raise TargetError(f"{KEY}: {place!r} is neither an MLflow URI (models:/..., runs:/...) nor a local folder")
+            raise TargetError(f"{key}: {place!r} is neither an MLflow URI (models:/..., runs:/...) nor a local folder")
 
 
 def load_pair(where: str, kind: Kind, key: str = KEY) -> tuple[Any, Any]:
@@ -110,7 +121,14 @@ def _classifier(where: str, target: Target, options: TargetOptions, labels: Sequ
     return VisitingLabels(model, options.device, inner, target.labels, where)
 
 
-def _closing(target: Target, loaded: Sequence[VisitingScorer | VisitingLabels]) -> Any:
+def _masked(where: str, options: TargetOptions) -> VisitingMaskedScorer:
+    model, tokenizer = load_pair(where, "masked language model")
+    return VisitingMaskedScorer(model, options.device, MaskedLM(model, tokenizer, options))
+
+
+def closing(target: Target, *loaded: Visitor[Any]) -> Callable[[], None]:
+    """What closes the target and the models loaded beside it."""
+
     def close() -> None:
         target.close()
         for model in loaded:

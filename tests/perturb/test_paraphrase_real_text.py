@@ -11,7 +11,8 @@ import pytest
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.perturb.change import word_change
 from mlflow_clinsec.perturb.fidelity import FidelityGate
-from mlflow_clinsec.perturb.paraphrase import ParaphraseOptions, paraphrase_records
+from mlflow_clinsec.perturb.options import ParaphraseOptions
+from mlflow_clinsec.perturb.paraphrase import paraphrase_records
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ import pytest
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import ConfigError, DataError
 from mlflow_clinsec.perturb.change import word_change
-from mlflow_clinsec.perturb.paraphrase import ParaphraseOptions, paraphrase_records, ready_paraphrases
+from mlflow_clinsec.perturb.options import ParaphraseOptions
+from mlflow_clinsec.perturb.paraphrase import paraphrase_records
+from mlflow_clinsec.perturb.ready import ready_paraphrases
 
 NOTES = (
     "HTN and CAD s/p CABG. Takes Lasix 40 mg BID. No SOB.",
@@ -27,6 +29,7 @@ class Scripted:
 
     def __init__(self, script: Callable[[str], list[str]]) -> None:
         self._script = script
+        self.settings: dict[str, str] = {}
 
     def propose(self, text: str, count: int, rng: np.random.Generator) -> list[str]:
         """The script's rewrites of the text, at most ``count``."""

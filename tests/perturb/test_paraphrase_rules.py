@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mlflow_clinsec.perturb.edits import Edit, apply_some, without_overlaps
 from mlflow_clinsec.perturb.engine import make_engine
+from mlflow_clinsec.perturb.options import ParaphraseOptions
 from mlflow_clinsec.perturb.fidelity import FidelityGate
 from mlflow_clinsec.perturb.formats import format_edits
 from mlflow_clinsec.perturb.phrases import tokenize
@@ -111,7 +112,7 @@ def test_nothing_to_rewrite(text: str) -> None:
 
 
 def test_the_table_of_engines() -> None:
-    assert make_engine("rules").name == "rules"
+    assert make_engine(ParaphraseOptions()).name == "rules"
 
 
 def test_edits_never_overlap_and_the_longest_first_wins() -> None:
