@@ -95,6 +95,15 @@ def test_log_ratio() -> None:
     assert _score(log_ratio.score_studentised) == pytest.approx([studentised, 0.0])
 
 
+def test_several_references_are_averaged() -> None:
+    other = {"a": [-4.0, -2.0, -5.0, -4.0, -11.0], "b": [-1.5, -0.5, -0.5]}
+    target = language_model(ROWS, REFERENCE, other)
+    options = MembershipOptions()
+    # a: the first token's mean is -3 in place of -2, one nat more over five tokens; b: half a nat over three
+    assert log_ratio.score(DATA, target, options, RNG).tolist() == pytest.approx([0.8 + 1 / 5, 0.5 / 3])
+    assert reference.score(DATA, target, options, RNG).tolist() == pytest.approx([0.8 + 1 / 5, 0.5 / 3])
+
+
 def test_log_ratio_is_undefined_for_one_token_and_finite_without_spread() -> None:
     data = records(["one", "flat"], [True, False])
     target = language_model({"one": [-1.0], "flat": [-1.0, -1.0]}, {"one": [-2.0], "flat": [-2.0, -2.0]})

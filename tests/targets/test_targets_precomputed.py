@@ -69,6 +69,43 @@ def test_what_a_role_cannot_be(columns: dict[str, Any], error: type[Exception], 
     assert "Canary" not in str(caught.value)
 
 
+def test_several_references() -> None:
+    columns = {
+        "nll": "loss", "reference_nll": ["loss", "n"], "probabilities": {"alive": "p1", "died": "p2"},
+        "reference_probabilities": [{"died": "p1", "alive": "p2"}, {"alive": "p1", "died": "p2"}],
+    }  # fmt: skip
+    found: dict[str, Any] = collect_precomputed(FRAME, columns)
+    assert found["reference_nll"].tolist() == [[1.5, 2.0], [2.0, 3.0], [0.25, 1.0]]
+    table = found["reference_probabilities"]
+    assert table.shape == (3, 2, 2)
+    np.testing.assert_allclose(table[:, 0], [[0.8, 0.2], [0.5, 0.5], [0.0, 1.0]])  # in the order alive, died
+    np.testing.assert_allclose(table[:, 1], found["probabilities"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "error", "message"),
+    [
+        ({"reference_nll": []}, ConfigError, "reference_nll must be given for one reference model, or as a list"),
+        ({"reference_nll": 3}, ConfigError, "as a list, got int"),
+        ({"reference_nll": ["loss", "lost"]}, DataError, "0 columns named 'lost'"),
+        ({"reference_nll": ["loss", "gaps"]}, DataError, "'gaps' has 1 missing"),
+        ({"reference_token_logprobs": ["tokens", "loss"]}, DataError, "flat list"),
+        ({"reference_probabilities": {"alive": "p1", "died": "p2"}}, ConfigError, "needs precomputed.probabilities"),
+        (
+            {
+                "probabilities": {"alive": "p1", "died": "p2"},
+                "reference_probabilities": [{"alive": "p1", "died": "p2"}, {"alive": "p1", "dead": "p2"}],
+            },
+            ConfigError,
+            "model 1 must map the labels of precomputed.probabilities",
+        ),
+    ],
+)
+def test_what_references_cannot_be(columns: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        collect_precomputed(FRAME, columns)
+
+
 def test_log_probabilities_given_as_losses_are_told_apart() -> None:
     with pytest.raises(DataError, match="sign"):
         collect_precomputed(pd.DataFrame({"logp": [-1.0, -2.0]}), {"nll": "logp"})

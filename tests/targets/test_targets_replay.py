@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 from target_data import NOTES, make_data
 
+from mlflow_clinsec.attack import run_attack
 from mlflow_clinsec.errors import DataError, NotApplicableError, TargetError
+from mlflow_clinsec.privacy.lira import LIRA
+from mlflow_clinsec.privacy.log_ratio import LOG_RATIO
+from mlflow_clinsec.privacy.rmia import RMIA
+from mlflow_clinsec.results import Status
 from mlflow_clinsec.targets.precomputed import collect_precomputed
 from mlflow_clinsec.targets.replay import precomputed_target
 
@@ -98,6 +103,36 @@ def test_cut_data_keeps_its_columns_and_equal_texts_share_the_first() -> None:
     assert precomputed_target(kept).scorer.token_stats([""], [NOTES[3]]).nll().tolist() == [5.0]
     twice = make_data((*NOTES[:5], NOTES[0]), precomputed=data.precomputed)
     assert precomputed_target(twice).scorer.token_stats(["", ""], [NOTES[0], NOTES[0]]).nll().tolist() == [2.0, 2.0]
+
+
+def test_each_column_is_a_reference_of_its_own() -> None:
+    data = make_data(precomputed=collect_precomputed(FRAME, {"nll": "loss", "reference_nll": ["r1", "loss"]}))
+    target = precomputed_target(data.select(np.arange(6) >= 2))
+    found = [scorer.token_stats(EMPTY[:4], NOTES[2:]).nll().tolist() for scorer in target.references]
+    assert found == [[3.0, 4.0, 5.0, 6.0], [2.0, 5.0, 0.5, 7.0]]
+    columns = {
+        "probabilities": {"died": "p", "alive": "q"},
+        "reference_probabilities": [{"alive": "p", "died": "q"}, {"alive": "q", "died": "p"}],
+    }
+    classifier = target_of(columns)
+    first, second = (scorer.predict_proba(NOTES[:1])[0].tolist() for scorer in classifier.label_references)
+    assert (first, second) == ([0.9, 0.1], [0.1, 0.9])
+    assert "no columns reference_probabilities" in target_of({"prediction": "said"}).missing(["label_reference"])
+
+
+def test_offline_lira_and_rmia_work_from_columns() -> None:
+    rng = np.random.default_rng(0)
+    notes = tuple(f"note {i}" for i in range(80))
+    frame = pd.DataFrame({"own": rng.uniform(1, 2, 80), "r1": rng.uniform(1, 2, 80), "r2": rng.uniform(1, 2, 80)})
+    columns = collect_precomputed(frame, {"nll": "own", "reference_nll": ["r1", "r2"]})
+    data = make_data(notes, precomputed=columns)
+    for attack in (LIRA, RMIA):
+        result = run_attack(attack, data, precomputed_target(data), np.random.default_rng(0))
+        assert result.status is Status.OK
+        assert result.values["coverage"] >= 0.7
+    result = run_attack(LOG_RATIO, data, precomputed_target(data), np.random.default_rng(0))
+    assert result.status is Status.SKIPPED
+    assert "means only" in result.reason
 
 
 def test_nothing_to_replay() -> None:

@@ -164,6 +164,14 @@ class TestLoggedModels:
         with pytest.raises(TargetError, match="cannot be loaded"):
             resolve(None, data=data, references=("models:/nobody/1",))
 
+    def test_a_logged_reference_classifier(self) -> None:
+        uri = log_pipeline("text-classification", tiny.tiny_bert(), tiny.piece_tokenizer())
+        target = resolve(mlflow.pyfunc.load_model(uri), data=make_data(), references=(uri,))
+        assert target.label_scorer is not None
+        assert target.label_reference is not None
+        expected = target.label_scorer.predict_proba(NOTES)
+        np.testing.assert_allclose(target.label_reference.predict_proba(NOTES), expected, atol=1e-6)
+
     def test_other_pipelines_are_refused_by_task(self) -> None:
         uri = log_pipeline("feature-extraction", tiny.tiny_bert().bert, tiny.piece_tokenizer())
         with pytest.raises(TargetError, match="'feature-extraction' are not audited"):
