@@ -27,6 +27,7 @@ from mlflow_clinsec.stats.arrays import (
 from mlflow_clinsec.stats.clusters import ClusteredShare, rank_design_effect
 from mlflow_clinsec.stats.draws import Absent, Readable, ResampledMean, ResampledRate
 from mlflow_clinsec.stats.folds import group_folds
+from mlflow_clinsec.stats.power import hanley_mcneil_se
 from mlflow_clinsec.stats.roc import (
     above_threshold_at_fpr,
     auc,
@@ -179,6 +180,9 @@ class _Records:
     def patients(self, among: BoolArray | None = None) -> int:
         return np.unique(self.cluster if among is None else self.cluster[among]).size
 
+    def design_effect(self, among: BoolArray) -> float:
+        return rank_design_effect(self.scores[among], *cluster_index(self.cluster[among]))
+
     @property
     def patients_of_smaller_class(self) -> int:
         return min(self.patients(self.member), self.patients(~self.member))
@@ -203,8 +207,10 @@ def _metrics(records: _Records, weights: IntArray) -> dict[str, Readable]:
     rates = _rates(records)
     aucs, tprs = weighted_ranking(records.scores, records.member, records.cluster, weights, rates)
     value = auc(records.scores, records.member)
+    worth = [among.sum() / records.design_effect(among) for among in (records.member, ~records.member)]
+    planned = hanley_mcneil_se(value, *worth) ** 2  # of as many independent records as the notes are worth
     return {
-        "auc": ResampledMean(value, aucs, records.patients_of_smaller_class, n),
+        "auc": ResampledMean(value, aucs, records.patients_of_smaller_class, n, planned),
         "balanced_accuracy": _balanced_accuracy(records, weights),
         **{name: _tpr(records, fpr, dict(zip(rates, tprs, strict=True))) for name, fpr in FPRS.items()},
     }
@@ -219,9 +225,7 @@ def _rates(records: _Records) -> list[Rate]:
 
 def _spare_false_positives(records: _Records) -> float:
     # Chosen by simulation (docs/statistics.md): one record, and half a patient's worth of notes.
-    others = ~records.member
-    index, k = cluster_index(records.cluster[others])
-    return 1 + rank_design_effect(records.scores[others], index, k) / 2
+    return 1 + records.design_effect(~records.member) / 2
 
 
 def _tpr(records: _Records, fpr: float, draws: Mapping[Rate, FloatArray]) -> Readable:

@@ -16,6 +16,9 @@ from mlflow_clinsec.results import Estimate
 from mlflow_clinsec.stats.arrays import FloatArray, in_unit_interval
 from mlflow_clinsec.stats.clusters import ClusteredShare, effective_wilson
 
+PRIOR_DEGREES = 10
+"""Patients that a planned variance is worth when it steadies the draws' own (chosen by simulation)."""
+
 
 class Readable(Protocol):
     """A value whose interval can be read at any level."""
@@ -49,24 +52,35 @@ class ResampledMean:
         draws: shape (n_boot,); NaN for draws that lack a class.
         n_smaller: patients in the smaller class; their variance estimate has one degree of freedom less.
         n: patients of both classes.
+        planned: variance expected of a sample of this size and clustering, or None. A few patients near an AUC of 1 may
+            show hardly any inversion, and their draws hardly any variance; an expected one steadies it, as much as
+            ``PRIOR_DEGREES`` further patients would (the moderated variance of Smyth 2004).
     """
 
     value: float
     draws: FloatArray = field(repr=False)
     n_smaller: int
     n: int
+    planned: float | None = None
 
     def at(self, level: float) -> Estimate:
         """The estimate with its interval at ``level``."""
         in_unit_interval(level, "level")
-        # Resampling k patients shrinks the variance by (k - 1) / k.
-        variance = float(np.nanvar(self.draws)) * self.n_smaller / max(self.n_smaller - 1, 1)
+        variance = self._variance()
         if 0 < self.value < 1 and variance > 0:
             worth, degrees = self.value * (1 - self.value) / variance, self.n_smaller - 1.0
         else:
             worth, degrees = float(self.n_smaller), math.inf
         low, high = effective_wilson(self.value, worth, degrees, level)
         return Estimate(self.value, low, high, self.n, level, "cluster bootstrap, wilson")
+
+    def _variance(self) -> float:
+        degrees = max(self.n_smaller - 1, 1)
+        # Resampling k patients shrinks the variance by (k - 1) / k.
+        seen = float(np.nanvar(self.draws)) * self.n_smaller / degrees
+        if self.planned is None or seen == 0:
+            return seen
+        return (degrees * seen + PRIOR_DEGREES * self.planned) / (degrees + PRIOR_DEGREES)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.stats import weighted
 from mlflow_clinsec.stats.arrays import BoolArray, FloatArray, IntArray
 from mlflow_clinsec.stats.bootstrap import METRICS, cluster_weights, group_means, ranking_bootstrap
-from mlflow_clinsec.stats.clusters import wilson
+from mlflow_clinsec.stats.clusters import effective_wilson, wilson
+from mlflow_clinsec.stats.draws import ResampledMean
 from mlflow_clinsec.stats.roc import auc, tpr_at_fpr
 from mlflow_clinsec.stats.weighted import Rate, weighted_ranking, weighted_share
 
@@ -204,6 +205,20 @@ def test_forty_patients_of_ten_notes_by_patient_and_by_note() -> None:
     by_note = ranking_coverage(design, 0.7, runs=200, seed=11, n_boot=200, by_note=True)
     assert by_patient["auc"][0] >= 0.90
     assert by_note["auc"][0] < 0.80
+
+
+def test_a_planned_variance_steadies_the_draws_own_by_hand() -> None:
+    # 11 patients in the smaller class: draws 0.89 and 0.91 have variance 0.0001, times 11 / 10. Planned 0.0004 with the
+    # weight of 10 further patients: (10 * 0.00011 + 10 * 0.0004) / 20 = 0.000255, worth 0.09 / 0.000255 records.
+    draws = np.array([0.89, 0.91])
+    found = ResampledMean(0.9, draws, 11, 30, planned=0.0004).at(0.95)
+    assert (found.low, found.high) == pytest.approx(effective_wilson(0.9, 0.09 / 0.000255, 10, 0.95))
+    assert found.low < ResampledMean(0.9, draws, 11, 30).at(0.95).low
+
+
+def test_intervals_hold_near_the_edge_with_few_alike_patients() -> None:
+    # 0.84 without the planned variance: 20 patients a side often show hardly an inversion.
+    assert ranking_coverage(Design(20, 20, 10, 0.8), 0.99, runs=200, seed=2, n_boot=100)["auc"][0] > 0.93
 
 
 @pytest.mark.parametrize("true_auc", [0.5, 0.8])
