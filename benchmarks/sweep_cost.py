@@ -1,0 +1,70 @@
+"""What the shared sweep costs: CPU time of every score that needs the target alone, over one bare forward pass.
+
+Both run on the same padded batches, turn by turn in one process, and the median of the ratios is reported: a busy
+machine slows both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from benchmarks.membership_fixtures import Attacked, within_context
+from mlflow_clinsec.attack import Attack
+from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.privacy.table import LANGUAGE_MODEL
+from mlflow_clinsec.results import AttackResult, Status
+from mlflow_clinsec.scoring.batches import length_batches, pad_right
+from mlflow_clinsec.scoring.encode import EncodedPair
+from mlflow_clinsec.scoring.sweep import BATCH_TOKENS
+from mlflow_clinsec.targets.huggingface import causal_lm_target
+
+
+def shared_scores() -> list[Attack]:
+    """Attacks that read nothing but the target's token statistics of the records."""
+    return [a for a in LANGUAGE_MODEL if a.requires == ("scorer",) and not a.new_text and a.needs == ("member",)]
+
+
+def bare_forward(model: PreTrainedModel, pairs: Sequence[EncodedPair]) -> None:
+    """One forward pass over all texts, logits made and thrown away."""
+    with torch.inference_mode():
+        for batch in length_batches([len(pair) for pair in pairs], BATCH_TOKENS):
+            ids = torch.as_tensor(pad_right([pairs[i].input_ids for i in batch], 0))
+            lengths = torch.as_tensor([len(pairs[i]) for i in batch])
+            mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+            model(input_ids=ids, attention_mask=mask, use_cache=False)
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of this process."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def scores_only(attack: Attack, scores: Any, data: AuditData, rng: np.random.Generator) -> AttackResult:
+    """Stands in for the judge: resampling for intervals is no part of the cost of scoring."""
+    return attack.result(Status.OK, scores=scores)
+
+
+def sweep_cost(attacked: Attacked, repeats: int = 5) -> dict[str, object]:
+    """Median ratio of sweep and shared scores to the bare forward pass; both sides tokenise."""
+    attacks = shared_scores()
+
+    def bare() -> None:
+        bare_forward(attacked.model, within_context(attacked))
+
+    def ours() -> None:
+        target = causal_lm_target(attacked.model, attacked.tokenizer)
+        for attack in attacks:
+            attack.run(attack, attacked.data, target, np.random.default_rng(0))
+
+    with mock.patch("mlflow_clinsec.privacy.membership.judge", scores_only):
+        ratios = [cpu_seconds(ours) / cpu_seconds(bare) for _ in range(repeats)]
+    return {"attacks": [attack.name for attack in attacks], "ratio": round(float(np.median(ratios)), 3)}
