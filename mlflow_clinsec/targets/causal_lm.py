@@ -95,24 +95,32 @@ class CausalLMScorer:
 
 
 class CausalLMGenerator:
-    """A :class:`~mlflow_clinsec.targets.protocols.TextGenerator`: greedy answers.
+    """A :class:`~mlflow_clinsec.targets.protocols.TextGenerator`: greedy answers, unless told to draw.
 
     Prompts are rendered as for scoring: by the chat template, or followed by a line break where there is none.
+
+    Args:
+        top_k: 0 takes the likeliest token each time; above, one is drawn among so many, by torch's global generator.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, batch_tokens: int = 8192) -> None:
+    def __init__(self, model: Any, tokenizer: Any, *, batch_tokens: int = 8192, top_k: int = 0) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._batch_tokens = batch_tokens
+        self._top_k = top_k
 
     def generate(self, prompts: Sequence[str], max_new_tokens: int) -> tuple[str, ...]:
-        """One continuation per prompt, greedy, without the prompt and without special tokens.
+        """One continuation per prompt, without the prompt and without special tokens.
 
         A prompt that leaves no room for the answer loses its beginning.
         """
+        return self.continue_rows(encode_prompts(self._tokenizer, prompts), max_new_tokens)
+
+    def continue_rows(self, token_ids: Sequence[NDArray[np.int64]], max_new_tokens: int) -> tuple[str, ...]:
+        """One continuation per row of token ids; see :meth:`generate`."""
         limit = context_length(self._model)
         room = max(1, limit - max_new_tokens) if limit else None
-        rows = [ids[-room:] if room else ids for ids in encode_prompts(self._tokenizer, prompts)]
+        rows = [ids[-room:] if room else ids for ids in token_ids]
         answers = [""] * len(rows)
         with evaluating(self._model):
             for batch in length_batches([len(row) + max_new_tokens for row in rows], self._batch_tokens):
@@ -130,11 +138,11 @@ class CausalLMGenerator:
             input_ids=torch.as_tensor(ids, device=device),
             attention_mask=torch.as_tensor(mask, device=device),
             max_new_tokens=max_new_tokens,
-            do_sample=False,
+            do_sample=self._top_k > 0,
             num_beams=1,
-            temperature=None,
+            temperature=1.0 if self._top_k else None,
             top_p=None,
-            top_k=None,
+            top_k=self._top_k or None,
             pad_token_id=pad_id,
         )
         found = self._tokenizer.batch_decode(out[:, ids.shape[1] :], skip_special_tokens=True)
