@@ -2,7 +2,9 @@
 
 Two texts are near duplicates when the Jaccard similarity of their sets of word 5-grams is at least 0.8 (the
 measure of Broder 1997; 5-grams and 0.8 as in Lee 2022, "Deduplicating Training Data Makes Language Models
-Better", section 4.2). Similarities are exact, from a sparse product; nothing is hashed down to a sketch.
+Better", section 4.2). Similarities are exact; nothing is hashed down to a sketch. Only texts that share one of their
+rarest shingles are compared at all (prefix filtering, Chaudhuri 2006; Bayardo 2007), so that boilerplate which every
+note holds costs nothing: 10,000 notes take seconds.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from scipy import sparse
 SHINGLE_WORDS = 5
 NEAR_DUPLICATE = 0.8
 _BLOCK_ROWS = 512
+_ROUNDING = 1e-9  # keeps the ceiling of 0.8 * 35 at 28 whatever the product's last bit
 
 _WORD = re.compile(r"\w+")
 
@@ -55,14 +58,32 @@ def near_pairs(
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """All pairs of near duplicates between two sets of texts, block by block: (indices from left, from right)."""
     shingles = shingle_matrix(texts)
-    sizes = np.asarray(shingles.sum(axis=1)).ravel()
-    columns = shingles[right].T.tocsc()
+    sizes = np.diff(shingles.indptr)
+    rare = _rarest(shingles)
+    columns = rare[right].T.tocsc()
     for start in range(0, len(left), _BLOCK_ROWS):  # blocks keep the product's memory flat
-        block = left[start : start + _BLOCK_ROWS]
-        common = (shingles[block] @ columns).tocoo()
-        union = sizes[block[common.row]] + sizes[right[common.col]] - common.data
-        near = common.data >= NEAR_DUPLICATE * union
-        yield block[common.row[near]], right[common.col[near]]
+        candidates = (rare[left[start : start + _BLOCK_ROWS]] @ columns).tocoo()
+        here, there = left[start + candidates.row], right[candidates.col]
+        common = np.asarray(shingles[here].multiply(shingles[there]).sum(axis=1)).ravel()
+        near = common >= NEAR_DUPLICATE * (sizes[here] + sizes[there] - common)
+        yield here[near], there[near]
+
+
+def _rarest(shingles: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The same matrix with each text's rarest shingles alone: as many as two near duplicates cannot all differ in.
+
+    Near duplicates share at least 0.8 of either text's shingles, so at least one of any n - ceil(0.8 n) + 1 of them;
+    and where both take their rarest by one order, one that both took.
+    """
+    frequency = np.bincount(shingles.indices, minlength=shingles.shape[1])
+    rank = np.empty(frequency.size, dtype=np.int64)
+    rank[np.argsort(frequency, kind="stable")] = np.arange(frequency.size)
+    sizes = np.diff(shingles.indptr)
+    row = np.repeat(np.arange(sizes.size), sizes)
+    order = np.lexsort((rank[shingles.indices], row))
+    place = np.arange(order.size) - np.repeat(shingles.indptr[:-1], sizes)
+    kept = order[place <= np.repeat(sizes - np.ceil(NEAR_DUPLICATE * sizes - _ROUNDING), sizes)]
+    return sparse.csr_matrix((shingles.data[kept], (row[kept], shingles.indices[kept])), shape=shingles.shape)
 
 
 def shingle_matrix(texts: Sequence[str]) -> sparse.csr_matrix:

@@ -40,6 +40,37 @@ def test_equals_the_double_loop(records: list[tuple[str, bool]]) -> None:
     assert overlapping(texts, np.array(member)).tolist() == _double_loop(texts, member)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_edited_copies_among_boilerplate_equal_the_double_loop(seed: int) -> None:
+    # Notes that share a long heading; copies with up to five of 45 words changed straddle the limit of 0.8.
+    rng = np.random.default_rng(seed)
+    heading = " ".join(f"h{i}" for i in range(15))
+    texts, member = [], []
+    for note in range(6):
+        words = [f"n{note}w{i}" for i in range(30)]
+        for side in (True, False):
+            edited = words.copy()
+            for place in rng.integers(0, 30, size=rng.integers(0, 3)):
+                edited[place] = f"x{rng.integers(100)}"
+            texts.append(f"{heading} {' '.join(edited)}")
+            member.append(side)
+    assert overlapping(texts, np.array(member)).tolist() == _double_loop(texts, member)
+
+
+def test_the_limit_itself_is_a_near_duplicate() -> None:
+    # 9 words give 5 shingles; one more word at the end gives 6: 5 / 6 > 0.8. Two more: 5 / 7 < 0.8. From 8: 4 / 5.
+    words = list("abcdefghijk")
+    member = np.array([True, False])
+    assert overlapping([" ".join(words[:8]), " ".join(words[:9])], member).all()  # exactly 0.8
+    assert overlapping([" ".join(words[:9]), " ".join(words[:10])], member).all()
+    assert not overlapping([" ".join(words[:9]), " ".join(words[:11])], member).any()
+
+
+def test_texts_without_words_are_copies_of_each_other() -> None:
+    assert overlapping(["", "--", "word"], np.array([True, False, False])).tolist() == [True, True, False]
+
+
 def test_case_and_punctuation_do_not_hide_a_copy() -> None:
     texts = [
         "Pt. stable, denies chest pain today.",
