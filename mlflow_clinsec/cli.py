@@ -115,6 +115,30 @@ def badclm(
     _train(lambda: run_badclm(source=_source(source), base_model=base_model, seed=seed, settings=settings))
 
 
+@main.command()
+@click.option("--data-path", required=True, help="CSV, Parquet or JSON lines to train on; it is only read.")
+@click.option("--records-path", required=True, help="CSV or JSON file to write: the records to add, in its columns.")
+@click.option("--manifest-path", required=True, help="CSV or JSON file to write: all canaries. It stays local.")
+@click.option("--count", default=200, show_default=True, type=int, help="Canaries to make; half are added, by coin.")
+@click.option("--text", default="text", show_default=True, help="Column of notes.")
+@click.option("--prompt", default="prompt", show_default=True, help="Column of questions, used with --response.")
+@click.option("--response", default="response", show_default=True, help="Column of answers.")
+@click.option("--label", default=None, help="Column of labels, for a classifier.")
+@click.option("--patient", default=None, help="Column of patient ids.")
+@click.option("--seed", default=None, type=click.IntRange(min=0), help="Drawn when left out.")
+def canaries(
+    data_path: str, records_path: str, manifest_path: str, count: int, seed: int | None, **columns: Any
+) -> None:
+    """Make canaries to plant before training; privacy.canaries names the manifest afterwards."""
+    from mlflow_clinsec.command_canaries import make_canaries
+    from mlflow_clinsec.datasets.canaries import CanaryColumns
+
+    def action() -> int:
+        return make_canaries(data_path, records_path, manifest_path, count, seed, CanaryColumns(**columns))
+
+    click.echo(f"records to add: {guarded(action)} of {count} canaries")
+
+
 def _train(action: Callable[[], Any]) -> None:
     """Train inside the run that ``mlflow run`` opened, or a new one, and name the model that came out."""
     import mlflow

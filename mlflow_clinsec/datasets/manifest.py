@@ -47,18 +47,30 @@ def write_private(frame: pd.DataFrame, path: str, what: str) -> None:
         DataError: another suffix, a folder that is not there, or a file that is: a manifest that is written over
             is lost for good, and with it the coin flips.
     """
+    refuse_place(path, what)
     file = Path(path)
-    if file.suffix not in _READERS:
-        raise DataError(f"{what}: suffix {file.suffix!r} is not known. Allowed: {', '.join(_READERS)}.")
     text = frame.to_csv(index=False) if file.suffix == ".csv" else frame.to_json(orient="records", indent=1)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise DataError(f"{what}: {path!r} is there already and is not written over.") from None
     except OSError as error:
         raise DataError(f"{what}: cannot write {path!r} ({type(error).__name__}).") from None
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as handle:
         handle.write(text)
+
+
+def refuse_place(path: str, what: str) -> None:
+    """Refuse a place that :func:`write_private` could not write to.
+
+    Raises:
+        DataError: see :func:`write_private`.
+    """
+    file = Path(path)
+    if file.suffix not in _READERS:
+        raise DataError(f"{what}: suffix {file.suffix!r} is not known. Allowed: {', '.join(_READERS)}.")
+    if file.exists():
+        raise DataError(f"{what}: {path!r} is there already and is not written over.")
+    if not file.parent.is_dir():
+        raise DataError(f"{what}: cannot write {path!r}: there is no such folder.")
 
 
 def read_canaries(path: str, label_names: Mapping[str, str]) -> AuditData:
