@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from mlflow_clinsec.command_self_prompt import build_reference
 from mlflow_clinsec.errors import ClinSecError, ConfigError, DataError, TargetError
 from mlflow_clinsec.targets.causal_lm import CausalLMScorer
 from mlflow_clinsec.targets.huggingface import TargetOptions, causal_lm_target
@@ -25,6 +25,7 @@ from mlflow_clinsec.training.self_prompt import (
     continue_texts,
     tune_reference,
 )
+from mlflow_clinsec.training.self_prompt_build import build_reference
 
 OPTIONS = SelfPromptOptions(prefix_tokens=4, new_tokens=6, top_k=5, epochs=1, max_length=32)
 
@@ -153,3 +154,21 @@ def test_audited_texts_are_not_learned_and_a_folder_is_never_written_over(
         build(audited_path=str(tmp_path / "notes.csv"))
     with pytest.raises(ConfigError, match="exists already"):
         build(output=str(tmp_path / "lm"))
+
+
+def test_the_command_line_builds_it(build: Callable[..., int], tmp_path: Path) -> None:
+    from mlflow_clinsec.cli import main
+
+    folder = str(tmp_path / "lm")
+    words = ["self-prompt-reference", "--model-uri", folder, "--base-model", folder]
+    words += ["--data-path", str(tmp_path / "notes.csv"), "--output", str(tmp_path / "made"), "--epochs", "1"]
+    refused = CliRunner().invoke(main, [*words, "--text", "txt"])
+    assert refused.exit_code == 2
+    assert refused.output.startswith("error: column: the data has no column 'txt'")
+    short = CliRunner().invoke(main, [*words, "--text", "text"])
+    assert short.exit_code == 2
+    assert "no text is longer than the 16 tokens" in short.output
+    pd.DataFrame({"text": ["chest pain left lower lobe " * 5] * 3}).to_csv(tmp_path / "notes.csv", index=False)
+    done = CliRunner().invoke(main, [*words, "--text", "text"])
+    assert done.exit_code == 0, done.output
+    assert "reference tuned on" in done.output
