@@ -112,15 +112,16 @@ class CausalLMGenerator:
     def generate(self, prompts: Sequence[str], max_new_tokens: int) -> tuple[str, ...]:
         """One continuation per prompt, without the prompt and without special tokens.
 
-        A prompt that leaves no room for the answer loses its beginning.
+        A prompt that leaves no room for the answer loses its beginning; its last token always stays.
         """
         return self.continue_rows(encode_prompts(self._tokenizer, prompts), max_new_tokens)
 
     def continue_rows(self, token_ids: Sequence[NDArray[np.int64]], max_new_tokens: int) -> tuple[str, ...]:
         """One continuation per row of token ids; see :meth:`generate`."""
-        limit = context_length(self._model)
-        room = max(1, limit - max_new_tokens) if limit else None
-        rows = [ids[-room:] if room else ids for ids in token_ids]
+        rows = list(token_ids)
+        if limit := context_length(self._model):
+            max_new_tokens = min(max_new_tokens, limit - 1)
+            rows = [ids[max_new_tokens - limit :] for ids in rows]
         answers = [""] * len(rows)
         with evaluating(self._model):
             for batch in length_batches([len(row) + max_new_tokens for row in rows], self._batch_tokens):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.overlap import overlapping
 from mlflow_clinsec.scoring.encode import encode_pairs
+from mlflow_clinsec.scoring.limits import context_length
 from mlflow_clinsec.targets.causal_lm import CausalLMGenerator
 from mlflow_clinsec.training.causal_lm import finetune_causal_lm
 from mlflow_clinsec.training.encoding import require_text
@@ -38,7 +39,7 @@ class SelfPromptOptions(TrainingOptions):
 
     Attributes:
         prefix_tokens: tokens of each text that the target continues.
-        new_tokens: tokens that it writes at most.
+        new_tokens: tokens that it writes at most; fewer where the model's context ends before.
         top_k: each token is drawn among so many likeliest.
     """
 
@@ -103,7 +104,9 @@ def tune_reference(
 ) -> TrainingHistory:
     """Tune the base, in place, on what the target wrote."""
     logger.info("self-prompt reference: tuning on %d texts that the model wrote", len(written.responses))
-    return finetune_causal_lm(base, tokenizer, written.prompts, written.responses, options)
+    limit = min(options.max_length, context_length(base) or options.max_length)
+    fitting = replace(options, max_length=limit)
+    return finetune_causal_lm(base, tokenizer, written.prompts, written.responses, fitting)
 
 
 def apart_from(texts: Sequence[str], audited: Sequence[str]) -> tuple[str, ...]:
@@ -127,5 +130,7 @@ def _draw(
 ) -> tuple[str, ...]:
     """Continuations drawn under the seed; the process's random state is untouched."""
     generator = CausalLMGenerator(model, tokenizer, top_k=options.top_k)
+    limit = context_length(model)
+    room = max(1, limit - max(map(len, rows))) if limit else options.new_tokens
     with seeded(options.seed):
-        return generator.continue_rows(rows, options.new_tokens)
+        return generator.continue_rows(rows, min(options.new_tokens, room))

@@ -100,3 +100,10 @@ def test_a_prompt_without_room_loses_its_beginning() -> None:
         first = int(model(input_ids=ids).logits[0, -1].argmax())
     assert found.split()[:1] == tiny.word_tokenizer().convert_ids_to_tokens([first])
     assert generator.generate([], 3) == ()
+
+
+def test_an_answer_never_outgrows_the_context() -> None:
+    generator = CausalLMGenerator(tiny.tiny_gpt2(positions=16), tiny.word_tokenizer())
+    short, long = generator.generate(["fever", "the patient has fever and cough . " * 4], 40)
+    assert len(short.split()) <= 15
+    assert len(long.split()) <= 15
