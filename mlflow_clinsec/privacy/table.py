@@ -11,6 +11,7 @@ from mlflow_clinsec.config import PrivacyConfig
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 from mlflow_clinsec.privacy.blind import BLIND
 from mlflow_clinsec.privacy.canary import CANARY
+from mlflow_clinsec.privacy.combiner import COMBINER
 from mlflow_clinsec.privacy.confidence import CONFIDENCE, ENTROPY, MODIFIED_ENTROPY
 from mlflow_clinsec.privacy.ez import EZ
 from mlflow_clinsec.privacy.label_only import LABEL_ONLY
@@ -47,6 +48,7 @@ LANGUAGE_MODEL: tuple[Attack, ...] = (
     PARAPHRASE_GAP_Z,
     PARAPHRASE_ONLY,
     PARAPHRASE_ONLY_MIN,
+    COMBINER,
     LIRA,
     RMIA,
     SPV,
