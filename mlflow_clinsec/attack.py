@@ -21,7 +21,7 @@ from mlflow_clinsec.targets.protocols import Role, Target
 
 logger = logging.getLogger(__name__)
 
-Access = Literal["none", "label", "probability", "log-probability", "weights"]
+Access = Literal["none", "label", "text", "probability", "log-probability", "weights"]
 Need = Literal["member", "labels", "paraphrases", "canaries"]
 
 

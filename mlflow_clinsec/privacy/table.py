@@ -27,6 +27,7 @@ from mlflow_clinsec.privacy.per_class import PER_CLASS
 from mlflow_clinsec.privacy.quantile_regression import QUANTILE_REGRESSION
 from mlflow_clinsec.privacy.recall import CON_RECALL, RECALL
 from mlflow_clinsec.privacy.reference import REFERENCE
+from mlflow_clinsec.privacy.regurgitation import REGURGITATION
 from mlflow_clinsec.privacy.rmia import RMIA, RMIA_CLASSIFIER
 from mlflow_clinsec.privacy.spv import SPV, SPV_TARGET
 from mlflow_clinsec.privacy.wbc import WBC
@@ -56,6 +57,7 @@ LANGUAGE_MODEL: tuple[Attack, ...] = (
     RECALL,
     CON_RECALL,
     NEIGHBOURHOOD,
+    REGURGITATION,
 )
 MASKED_LANGUAGE_MODEL: tuple[Attack, ...] = (MASKED_LOSS, MASKED_ENERGY)
 CLASSIFIER: tuple[Attack, ...] = (

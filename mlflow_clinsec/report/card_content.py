@@ -21,6 +21,7 @@ from mlflow_clinsec.results import AttackResult, AuditReport, Family, Status
 ACCESS_TEXTS = {
     "none": "Nothing of the model, only the records (a baseline)",
     "label": "The model's answer, no probability",
+    "text": "The text that the model writes",
     "probability": "The probability of each class",
     "log-probability": "The log-probability of every token",
     "weights": "The model itself, weights and attention included",

@@ -116,6 +116,11 @@ class CausalLMGenerator:
         """
         return self.continue_rows(encode_prompts(self._tokenizer, prompts), max_new_tokens)
 
+    def continue_answers(self, prompts: Sequence[str], starts: Sequence[str], max_new_tokens: int) -> tuple[str, ...]:
+        """What follows each start, tokenised with its prompt as for scoring; see :meth:`generate`."""
+        pairs = encode_pairs(self._tokenizer, prompts, starts)
+        return self.continue_rows([pair.input_ids for pair in pairs], max_new_tokens)
+
     def continue_rows(self, token_ids: Sequence[NDArray[np.int64]], max_new_tokens: int) -> tuple[str, ...]:
         """One continuation per row of token ids; see :meth:`generate`."""
         rows = list(token_ids)

@@ -139,6 +139,10 @@ class TextGenerator(Protocol):
         """One continuation per prompt, greedy, without the prompt."""
         ...
 
+    def continue_answers(self, prompts: Sequence[str], starts: Sequence[str], max_new_tokens: int) -> tuple[str, ...]:
+        """What follows ``start`` in the answer to each prompt, greedy; plain text has an empty prompt."""
+        ...
+
 
 class AttentionReader(Protocol):
     """Reads attention weights."""

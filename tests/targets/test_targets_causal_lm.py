@@ -102,6 +102,14 @@ def test_a_prompt_without_room_loses_its_beginning() -> None:
     assert generator.generate([], 3) == ()
 
 
+def test_a_started_answer_is_continued_as_it_was_scored() -> None:
+    model, tokenizer = tiny.tiny_llama(), tiny.word_tokenizer()
+    [found, noted] = CausalLMGenerator(model, tokenizer).continue_answers(["the patient", ""], ["has", "no pain"], 4)
+    # the prompt and its line break, then the start, with no separator of their own: one text, as scoring reads it
+    assert found.split() == greedy(model, "the patient\nhas", 4)
+    assert noted.split() == greedy(model, "no pain", 4)
+
+
 def test_an_answer_never_outgrows_the_context() -> None:
     generator = CausalLMGenerator(tiny.tiny_gpt2(positions=16), tiny.word_tokenizer())
     short, long = generator.generate(["fever", "the patient has fever and cough . " * 4], 40)
