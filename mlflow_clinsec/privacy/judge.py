@@ -35,8 +35,8 @@ def judge(attack: Attack, scores: FloatArray, data: AuditData, rng: np.random.Ge
 
     Returns:
         Estimates ``auc``, ``tpr_at_1pct_fpr``, ``tpr_at_0_1pct_fpr``, ``balanced_accuracy`` and, when patients are
-        known, ``patient_auc`` and ``patient_tpr_at_1pct_fpr``; value ``p_value`` of the AUC, from membership permuted
-        over patients; tables ``roc`` and ``histogram``.
+        known, ``patient_auc`` and ``patient_tpr_at_1pct_fpr``; of judged attacks the value ``p_value`` of the AUC, from
+        membership permuted over patients; tables ``roc`` and ``histogram``.
     """
     assert data.member is not None
     usable = np.isfinite(scores)
@@ -51,9 +51,9 @@ def judge(attack: Attack, scores: FloatArray, data: AuditData, rng: np.random.Ge
     estimates = ranking.as_mapping()
     if data.grouped:
         estimates |= _patient_level(kept, member, group, rng, attack.options.bootstrap)
-    # Drawn last, so that the number of permutations changes no interval.
-    values["p_value"] = permutation_auc_test(kept, member, group, rng, attack.options.permutations)
     if attack.judged:
+        # Drawn last, so that the number of permutations changes no interval.
+        values["p_value"] = permutation_auc_test(kept, member, group, rng, attack.options.permutations)
         estimates["epsilon_lower"] = _epsilon(kept, member, group, rng, attack.options)
     tables = {"roc": _roc_table(kept, member), "histogram": histogram(kept, member)}
     return attack.result(

@@ -8,8 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from mlflow_clinsec.privacy.blind import cross_fitted
+from mlflow_clinsec.attack import run_attack
+from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.privacy.blind import BLIND, cross_fitted, widened
 from mlflow_clinsec.privacy.blind_features import blind_features, dates, headings, shape, sizes
+from mlflow_clinsec.privacy.judge import judge
+from mlflow_clinsec.privacy.membership import MembershipOptions
+from mlflow_clinsec.results import Estimate
+from mlflow_clinsec.targets.protocols import Target
 
 WORDS = [f"w{i}" for i in range(60)]
 GROUP = np.repeat(np.arange(100), 3)
@@ -100,3 +106,30 @@ def test_noise_centres_on_a_half() -> None:
         member = rng.permuted(np.arange(40) < 20)[GROUP[:120]]
         found.append(roc_auc_score(member, cross_fitted(texts, member, GROUP[:120], rng)))
     assert np.mean(found) == pytest.approx(0.5, abs=0.04)  # standard error 0.01
+
+
+def test_widened_by_hand() -> None:
+    # 0.5 - sqrt(2) * 0.02 = 0.4717 and 0.5 + sqrt(2) * 0.04 = 0.5566; never past 0 or 1.
+    found = widened(Estimate(0.5, 0.48, 0.54, 10, method="m"))
+    assert (found.low, found.high) == pytest.approx((0.47172, 0.55657), abs=1e-5)
+    assert "cross-fitting" in found.method
+    edge = widened(Estimate(0.98, 0.5, 1.0, 10))
+    assert edge.high == 1.0
+    assert widened(Estimate(0.02, 0.0, 0.5, 10)).low == 0.0
+
+
+def test_the_baselines_interval_is_wider_than_a_given_scores_and_it_has_no_p_value() -> None:
+    texts = tuple(_noise())
+    data = AuditData(("",) * len(texts), texts, GROUP, grouped=True, member=MEMBER)
+    attack = BLIND.with_options(MembershipOptions(bootstrap=400, permutations=999))
+    blind = run_attack(attack, data, Target("none", "function"), np.random.default_rng(0))
+    assert blind.scores is not None
+    assert blind.at_level is not None
+    given_scores = judge(attack, blind.scores, data, np.random.default_rng(0))
+    for metric in ("auc", "patient_auc"):
+        ratio = (blind.estimates[metric].high - blind.estimates[metric].low) / (
+            given_scores.estimates[metric].high - given_scores.estimates[metric].low
+        )
+        assert ratio == pytest.approx(np.sqrt(2), rel=0.1)
+    assert blind.at_level("auc", 0.99).low < blind.estimates["auc"].low
+    assert "p_value" not in blind.values

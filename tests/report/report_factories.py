@@ -73,8 +73,7 @@ def privacy_attack(name: str, auc: float, tpr: float, access: str = "log-probabi
         source="Carlini 2021, section 5",
         estimates=estimates,
         values={
-            "p_value": 0.0001 if auc > 0.55 else 0.31,
-            **({"p_value_holm": 0.0006 if auc > 0.55 else 0.93} if access != "none" else {}),
+            **(_p_values(auc) if access != "none" else {}),
             "n_members": 400,
             "n_nonmembers": 400,
             "coverage": 0.98,
@@ -82,6 +81,10 @@ def privacy_attack(name: str, auc: float, tpr: float, access: str = "log-probabi
         tables={"roc": roc_table(auc), "histogram": histogram_table(4 * (auc - 0.5))},
         scores=np.array([12345.678]),
     )
+
+
+def _p_values(auc: float) -> dict[str, float]:
+    return {"p_value": 0.0001, "p_value_holm": 0.0006} if auc > 0.55 else {"p_value": 0.31, "p_value_holm": 0.93}
 
 
 def blind_baseline(auc: float = 0.526) -> AttackResult:
