@@ -1,8 +1,9 @@
 """Rewrites by a masked language model that proposes other words for some of a text's plain words.
 
 Source: Fu 2024 (SPV-MIA, arXiv 2311.06062), there with a T5 and for any word. Departure: only plain words are replaced,
-never a term of the lexicon, a number, a unit, a side or a negation, and only by such words; the gate would refuse the
-rest. A plain word may still be replaced by its opposite ("improved", "worsened"): an embedding floor narrows that.
+never a term of the lexicon, a number, a unit, a side, a negation or what is negated, and only by plain words; the gate
+would refuse the rest. A plain word may still be replaced by its opposite ("improved", "worsened") or by another thing
+("knee", "elbow") that the lexicon does not know: an embedding floor narrows that.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ Span = tuple[int, int]
 _SHORTEST_WORD = 3
 _PASSES = 2  # half of the places at a time, so that each is seen with most of its sentence around it
 _SIDES = frozenset({"left", "right", "bilateral", "bilaterally"})
+_SIDED_WORDS = 3  # a side and the two words after it: "left knee pain"
 
 
 class MaskedEngine:
@@ -88,7 +90,9 @@ def plain_words(text: str) -> list[Span]:
     tokens = tokenize(text)
     kept = {i for hit in load_lexicon().find(tokens, known=frozenset()) for i in range(hit.start, hit.stop)}
     kept |= {i for quantity in read_quantities(text, tokens) for i in range(quantity.start, quantity.stop)}
-    kept |= {i for scope in find_scopes(text, tokens) for i in range(scope.cue_start, scope.cue_stop)}
+    for scope in find_scopes(text, tokens):
+        kept |= {*range(scope.cue_start, scope.cue_stop), *range(scope.start, scope.stop)}
+    kept |= {near for i, token in enumerate(tokens) if token.lower in _SIDES for near in range(i, i + _SIDED_WORDS)}
     return [
         (token.start, token.end)
         for i, token in enumerate(tokens)

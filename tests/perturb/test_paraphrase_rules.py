@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from mlflow_clinsec.perturb.edits import Edit, apply_some, without_overlaps
 from mlflow_clinsec.perturb.engine import make_engine
-from mlflow_clinsec.perturb.options import ParaphraseOptions
 from mlflow_clinsec.perturb.fidelity import FidelityGate
 from mlflow_clinsec.perturb.formats import format_edits
+from mlflow_clinsec.perturb.options import ParaphraseOptions
 from mlflow_clinsec.perturb.phrases import tokenize
 from mlflow_clinsec.perturb.rules import RulesEngine
 from mlflow_clinsec.perturb.terms import indefinite_article, term_edits
