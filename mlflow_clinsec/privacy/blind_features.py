@@ -35,20 +35,13 @@ _SHAPES = ((re.compile(r"[^\W\d_]*[a-z][^\W\d_]*"), "a"), (re.compile(r"[A-Z]+")
 def blind_features(texts: Sequence[str]) -> sparse.csr_matrix:
     """All blocks beside each other, shape (n_texts, n_features)."""
     blocks = [
-        _words(texts),
+        _weighted(texts, {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"}),
         _weighted(texts, {"analyzer": dates}),
         _weighted(texts, {"analyzer": headings}),
         _weighted([shape(text) for text in texts], {"analyzer": "char", "ngram_range": (2, 5), "lowercase": False}),
         sparse.csr_matrix(sizes(texts)),
     ]
     return sparse.hstack([block for block in blocks if block is not None]).tocsr()
-
-
-def word_features(texts: Sequence[str]) -> sparse.csr_matrix:
-    """TF-IDF of words and word pairs, and the sizes, shape (n_texts, n_features)."""
-    return sparse.hstack(
-        [block for block in (_words(texts), sparse.csr_matrix(sizes(texts))) if block is not None]
-    ).tocsr()
 
 
 def dates(text: str) -> list[str]:
@@ -85,10 +78,6 @@ def sizes(texts: Sequence[str]) -> NDArray[np.float64]:
     rows = np.array([_sizes(text) for text in texts], dtype=np.float64).reshape(-1, 6)
     spread = rows.std(axis=0)
     return np.asarray((rows - rows.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
-
-
-def _words(texts: Sequence[str]) -> sparse.csr_matrix | None:
-    return _weighted(texts, {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"})
 
 
 def _sizes(text: str) -> tuple[float, ...]:
