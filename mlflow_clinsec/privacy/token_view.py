@@ -65,10 +65,13 @@ def token_log_ratio(data: AuditData, target: Target) -> tuple[TokenStats, FloatA
     References that tokenise otherwise than the target are left out.
 
     Raises:
-        NotApplicableError: no reference tokenises like the target, so that tokens have no partner.
+        NotApplicableError: no reference tokenises like the target, so that tokens have no partner; or only means of
+            whole texts are known.
     """
-    stats = target_stats(data, target)
-    alike = [reference.logp for reference in references_stats(data, target) if _tokenised_alike(stats, reference)]
+    stats, references = target_stats(data, target), references_stats(data, target)
+    for known in (stats, *references):
+        known.rows(known.logp)  # refuses statistics of which only each text's mean is known
+    alike = [reference.logp for reference in references if _tokenised_alike(stats, reference)]
     if not alike:
         raise NotApplicableError(
             "the reference model splits texts into other tokens than the target; "

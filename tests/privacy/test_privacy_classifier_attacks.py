@@ -12,7 +12,10 @@ from fixtures_privacy import classifier, labelled, records
 from sklearn.metrics import roc_auc_score
 
 from mlflow_clinsec.attack import Attack, run_attack
+from mlflow_clinsec.audit import run_audit
+from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.datasets import generate_corpus
 from mlflow_clinsec.errors import NotApplicableError
 from mlflow_clinsec.privacy import label_only, per_class, quantile_regression
 from mlflow_clinsec.privacy.cross_fit import judged_and_public
@@ -20,7 +23,7 @@ from mlflow_clinsec.privacy.label_only import LABEL_ONLY
 from mlflow_clinsec.privacy.membership import FloatArray, MembershipOptions
 from mlflow_clinsec.privacy.per_class import PER_CLASS
 from mlflow_clinsec.privacy.quantile_regression import QUANTILE_REGRESSION, QuantileOptions, record_features
-from mlflow_clinsec.results import Status
+from mlflow_clinsec.results import Decision, Family, Status
 from mlflow_clinsec.targets.protocols import Target
 
 RNG = np.random.default_rng(0)
@@ -209,3 +212,23 @@ def test_a_labels_only_model_gets_an_attack_that_is_judged() -> None:
     assert "new text" in replayed.reason
     assert LABEL_ONLY.judged
     assert not LABEL_ONLY.default
+
+
+@pytest.mark.parametrize(("attacks", "judged"), [("default", False), ("all", True)])
+def test_a_labels_only_model_is_judged_when_all_attacks_are_asked_for(attacks: str, judged: bool) -> None:
+    settings = {"member": "m", "attacks": attacks, "bootstrap": 200, "permutations": 999, "split": "random"}
+    config = AuditConfig.from_mapping({"privacy": settings})
+    notes = generate_corpus(60, seed=3).notes.groupby("patient_id").head(1)
+    texts, member = tuple(notes["text"]), np.arange(len(notes)) % 2 == 0
+    data = AuditData(("",) * len(texts), texts, np.arange(len(texts)), labels=("died",) * len(texts), member=member)
+    known = {text for text, inside in zip(texts, member, strict=True) if inside}
+    stems = {text[:40] for text in known}
+    # it has learned how members begin: a rewrite that keeps the beginning keeps the label
+    memorised = ByWord(lambda text: "died" if text[:40] in stems else "alive")
+    report = run_audit(data, Target("f", "function", predictor=memorised), config)
+    found = report.find(Family.PRIVACY, "label_only")
+    assert (found is not None) == judged
+    assert report.verdict.decision is (Decision.FAIL if judged else Decision.INCONCLUSIVE)
+    if found is not None:
+        assert found.status is Status.OK
+        assert found.estimates["auc"].value > 0.9

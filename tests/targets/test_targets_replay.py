@@ -135,6 +135,14 @@ def test_offline_lira_and_rmia_work_from_columns() -> None:
     assert "means only" in result.reason
 
 
+def test_means_of_a_reference_are_not_taken_for_its_tokens() -> None:
+    target = target_of({"token_logprobs": "tokens", "reference_nll": "loss", "n_tokens": "n"})
+    data = make_data(NOTES[:5])
+    result = run_attack(LOG_RATIO, data, target, np.random.default_rng(0))
+    assert result.status is Status.SKIPPED
+    assert "means only" in result.reason
+
+
 def test_nothing_to_replay() -> None:
     with pytest.raises(TargetError, match="no precomputed column"):
         precomputed_target(make_data())
