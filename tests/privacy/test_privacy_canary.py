@@ -172,3 +172,31 @@ def test_no_secret_in_any_artifact_or_log(
     assert not [secret for secret in secrets if secret in text]
     assert not [name for name in made.manifest["canary_id"] if name in text]
     assert json.loads((tmp_path / "out" / "audit.json").read_text())["schema_version"]
+
+
+@pytest.mark.slow
+def test_a_trained_model_gives_its_canaries_away() -> None:
+    """A tiny language model trained from scratch on question-answer pairs with canaries among them."""
+    from mlflow_clinsec.targets.huggingface import causal_lm_target
+    from mlflow_clinsec.training.causal_lm import finetune_causal_lm
+    from mlflow_clinsec.training.models import small_causal_lm
+    from mlflow_clinsec.training.options import TrainingOptions
+    from mlflow_clinsec.training.tokenizers import train_tokenizer
+
+    planted = plant(generate_corpus(5, 2).qa, 40, 8)
+    manifest = planted.manifest
+    frame = planted.frame.sample(frac=1, random_state=0)
+    others = generate_corpus(60, 77).qa
+    tokenizer = train_tokenizer([*others["prompt"], *others["response"]], "causal-lm", 600, 256)
+    model = small_causal_lm(tokenizer, seed=0, width=128, layers=2, heads=2, context=256, dropout=0.0)
+    options = TrainingOptions(epochs=20, learning_rate=3e-3, max_length=256, batch_size=8)
+    finetune_causal_lm(model, tokenizer, frame["prompt"].tolist(), frame["response"].tolist(), options)
+    included = manifest["included"].to_numpy()
+    canaries = AuditData(tuple(manifest["prompt"]), tuple(manifest["response"]), np.arange(40), member=included)
+    data = AuditData(("",), ("x",), np.arange(1), canaries=canaries)
+    result = run_attack(ATTACK, data, causal_lm_target(model, tokenizer), np.random.default_rng(0))
+    assert result.status is Status.OK
+    assert result.estimates["auc"].value > 0.9
+    assert result.values["p_value"] < 1e-4
+    assert result.estimates["epsilon_lower"].value > 0.5
+    assert result.estimates["mean_exposure"].low > result.values["exposure_at_chance"]
