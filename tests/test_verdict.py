@@ -146,6 +146,12 @@ def test_every_check_says_what_the_sample_could_have_shown() -> None:
     assert "could not have shown a value of any size" in found.checks[0].explanation
 
 
+def test_limits_that_nothing_can_exceed_are_judged_like_others() -> None:
+    found = overall(verdicts([_attack("loss", 0.9)], _evidence(policy={"max_auc": 1.0, "max_tpr_at_1pct_fpr": 1.0})))
+    assert [check.decision for check in found.checks] == [Decision.PASS, Decision.PASS]
+    assert found.checks[0].smallest_detectable is None
+
+
 def test_split_that_is_not_random_is_flagged() -> None:
     evidence = _evidence(privacy={"member": "m"})
     assert "not evidential" in overall(verdicts([_attack("loss", 0.5)], evidence)).flags

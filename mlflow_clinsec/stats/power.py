@@ -130,7 +130,7 @@ def _needed(
         reach = _distance(lambda at: standard_error(at, n), value, threshold, level, power)
         return abs(value - threshold) >= reach
 
-    if math.isnan(value) or not decided(MOST_RECORDS):
+    if math.isnan(value) or value == threshold or not decided(MOST_RECORDS):
         return None
     low, high = 0, MOST_RECORDS
     while high - low > 1:
@@ -148,5 +148,5 @@ def _check(n: float, threshold: float, level: float, power: float) -> None:
     in_unit_interval(power, "power")
     if not n >= 1:
         raise DataError(f"need at least 1 record, got {n}")
-    if not 0 <= threshold < 1:
-        raise DataError(f"threshold must lie in [0, 1), got {threshold}")
+    if not 0 <= threshold <= 1:
+        raise DataError(f"threshold must lie in [0, 1], got {threshold}")

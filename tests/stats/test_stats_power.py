@@ -82,7 +82,7 @@ def test_no_sample_decides_what_is_equal_or_unknown(value: float) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((0, 10, 0.6), "at least 1 record"), ((10, 10, 1.0), "threshold"), ((10, 10, 0.6, 95), "level"),
+    [((0, 10, 0.6), "at least 1 record"), ((10, 10, 1.1), "threshold"), ((10, 10, 0.6, 95), "level"),
      ((10, 10, 0.6, 0.95, 1.0), "power")],
 )  # fmt: skip
 def test_impossible_questions_are_refused(arguments: tuple[float, ...], message: str) -> None:
@@ -90,3 +90,9 @@ def test_impossible_questions_are_refused(arguments: tuple[float, ...], message:
         power.smallest_detectable_auc(*arguments)
     with pytest.raises(DataError, match="base_rate"):
         power.smallest_detectable_excess(10, 1.5, 0.1)
+
+
+def test_nothing_lies_above_a_limit_of_one() -> None:
+    assert power.smallest_detectable_auc(100, 100, 1.0) is None
+    assert power.smallest_detectable_tpr(100, 1.0) is None
+    assert power.records_needed_share(1.0, 1.0) is None
