@@ -53,10 +53,11 @@ def encode_pairs(
     """Tokenise pairs and mark the scored tokens.
 
     With ``scope="answer"`` these are the tokens that hold a character of the response; a token that
-    spans the boundary counts, since it cannot be predicted without the response. ``scope="full"`` marks every
-    token that has one before it. Plain text and prompts without a chat template start with BOS when the
-    tokeniser has one, so that the first word is scored too; a chat template brings its own. Nothing is
-    truncated here.
+    spans a boundary counts, since it cannot be predicted without the response. ``scope="full"`` marks every
+    token that has one before it. The text ends with the answer: what a chat template puts behind it (an end of turn)
+    is the same for every record and tells nothing. White space around an answer counts unless the template trims it.
+    Plain text and prompts without a chat template start with BOS when the tokeniser has one, so that the first word
+    is scored too; a chat template brings its own. Nothing is truncated here.
 
     Args:
         prompts: n prompts, "" for plain text.
@@ -66,10 +67,9 @@ def encode_pairs(
     Raises:
         ValueError: as many prompts as responses were not given.
     """
-    heads = [render_prompt(tokenizer, prompt) for prompt in prompts]
     separator = _answer_separator(tokenizer) if any(prompts) else ""
-    heads = [head + separator if prompt else "" for head, prompt in zip(heads, prompts, strict=True)]
-    bodies = _tokenise(tokenizer, heads, list(responses))
+    rendered = [_render(tokenizer, p, r, separator) for p, r in zip(prompts, responses, strict=True)]
+    bodies = _tokenise(tokenizer, rendered)
     encoded = []
     for prompt, (ids, in_answer) in zip(prompts, bodies, strict=True):
         scored = np.ones(len(ids), dtype=bool) if scope == "full" or not prompt else in_answer
@@ -98,25 +98,49 @@ def _finish(tokenizer: Any, ids: list[int], scored: NDArray[np.bool_], templated
     return EncodedPair(np.asarray(ids, dtype=np.int64), scored)
 
 
-def _tokenise(
-    tokenizer: Any, heads: Sequence[str], responses: Sequence[str]
-) -> list[tuple[list[int], NDArray[np.bool_]]]:
-    """Ids of head + response without added special tokens, and which of them hold response characters."""
-    if not heads:
+@dataclass(frozen=True)
+class _Rendered:
+    """A conversation as text, and the half-open character range of its answer."""
+
+    text: str
+    start: int
+    stop: int
+
+
+def _render(tokenizer: Any, prompt: str, response: str, separator: str) -> _Rendered:
+    """Prompt and response as the model meets them, with whatever a chat template puts behind the answer.
+
+    A template that does not write the answer as it is, blanks aside, gets it appended to its prompt.
+    """
+    head = render_prompt(tokenizer, prompt) + (separator if prompt else "")
+    if prompt and _has_template(tokenizer):
+        turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
+        whole = _apply_template(tokenizer, turns, add_generation_prompt=False)
+        for answer in (response, response.strip()):
+            if whole.startswith(head + answer):
+                return _Rendered(whole, len(head), len(head) + len(answer))
+    return _Rendered(head + response, len(head), len(head) + len(response))
+
+
+def _tokenise(tokenizer: Any, rendered: Sequence[_Rendered]) -> list[tuple[list[int], NDArray[np.bool_]]]:
+    """Ids up to the end of each answer without added special tokens, and which of them hold its characters."""
+    if not rendered:
         return []
     if not getattr(tokenizer, "is_fast", False):
-        return [_tokenise_apart(tokenizer, head, text) for head, text in zip(heads, responses, strict=True)]
-    texts = [head + response for head, response in zip(heads, responses, strict=True)]
+        return [_tokenise_apart(tokenizer, item) for item in rendered]
+    texts = [item.text for item in rendered]
     batch = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     out = []
-    for head, ids, offsets in zip(heads, batch["input_ids"], batch["offset_mapping"], strict=True):
-        ends = np.asarray(offsets, dtype=np.int64).reshape(-1, 2)[:, 1]
-        out.append((list(ids), ends > len(head)))
+    for item, ids, offsets in zip(rendered, batch["input_ids"], batch["offset_mapping"], strict=True):
+        starts, ends = np.asarray(offsets, dtype=np.int64).reshape(-1, 2).T
+        kept = starts < item.stop  # cut behind the answer, inside no token
+        out.append(([int(i) for i in np.asarray(ids)[kept]], ends[kept] > item.start))
     return out
 
 
-def _tokenise_apart(tokenizer: Any, head: str, response: str) -> tuple[list[int], NDArray[np.bool_]]:
+def _tokenise_apart(tokenizer: Any, item: _Rendered) -> tuple[list[int], NDArray[np.bool_]]:
     """For tokenisers without character offsets: prompt and response one after the other."""
+    head, response = item.text[: item.start], item.text[item.start : item.stop]
     before = tokenizer.encode(head, add_special_tokens=False) if head else []
     after = tokenizer.encode(response, add_special_tokens=False)
     return [*before, *after], np.arange(len(before) + len(after)) >= len(before)
