@@ -39,7 +39,7 @@ class CombinerOptions(MembershipOptions):
     """
 
     one_in: int = setting(3, low=2, high=10)
-    strength: float = setting(0.1, low=1e-6, high=1e6)
+    strength: float = setting(1.0, low=1e-6, high=1e6)
 
 
 def score(data: AuditData, target: Target, options: CombinerOptions, rng: np.random.Generator) -> FloatArray:

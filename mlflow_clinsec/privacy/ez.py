@@ -31,7 +31,11 @@ _ROUNDING = 1e-4  # nats by which the likeliest token's log-probability may miss
 
 def score(data: AuditData, target: Target, options: Any, rng: np.random.Generator) -> FloatArray:
     """log(P / N) over the error zone, shape (n_records,); NaN for a text without tokens."""
-    stats, ratio = token_log_ratio(data, target)
+    return error_zone(*token_log_ratio(data, target))
+
+
+def error_zone(stats: TokenStats, ratio: FloatArray) -> FloatArray:
+    """log(P / N) of any token log-ratio, shape (n_texts,)."""
     weights = np.where(errors(stats), 1.0, ELSEWHERE)
     return np.array([_log_odds(row) for row in stats.rows(weights * ratio)])
 

@@ -44,7 +44,7 @@ class ConRecallOptions(RecallOptions):
     gamma: weight of the likelihood behind known members.
     """
 
-    gamma: float = setting(0.5, low=0.0, high=1.0)
+    gamma: float = setting(0.25, low=0.0, high=1.0)
 
 
 def score(data: AuditData, target: Target, options: RecallOptions, rng: np.random.Generator) -> FloatArray:

@@ -10,6 +10,7 @@ from mlflow_clinsec.attack import Attack, names
 from mlflow_clinsec.config import PrivacyConfig
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 from mlflow_clinsec.privacy.blind import BLIND
+from mlflow_clinsec.privacy.calibrated import EZ_CALIBRATED, LOG_RATIO_CALIBRATED
 from mlflow_clinsec.privacy.canary import CANARY
 from mlflow_clinsec.privacy.combiner import COMBINER
 from mlflow_clinsec.privacy.confidence import CONFIDENCE, ENTROPY, MODIFIED_ENTROPY
@@ -45,6 +46,8 @@ LANGUAGE_MODEL: tuple[Attack, ...] = (
     LOG_RATIO_STUDENTISED,
     WBC,
     EZ,
+    LOG_RATIO_CALIBRATED,
+    EZ_CALIBRATED,
     PARAPHRASE_GAP,
     PARAPHRASE_GAP_Z,
     PARAPHRASE_ONLY,

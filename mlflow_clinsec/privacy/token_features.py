@@ -14,6 +14,7 @@ from mlflow_clinsec.attack import Attack, obstacle
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import NotApplicableError
 from mlflow_clinsec.privacy import (
+    calibrated,
     ez,
     log_ratio,
     loss,
@@ -43,6 +44,8 @@ COLUMNS: tuple[Column, ...] = (
     (log_ratio.LOG_RATIO_STUDENTISED, log_ratio.score_studentised, log_ratio.LOG_RATIO_STUDENTISED.options),
     (wbc.WBC, wbc.score, wbc.WBC.options),
     (ez.EZ, ez.score, ez.EZ.options),
+    (calibrated.LOG_RATIO_CALIBRATED, calibrated.score, calibrated.LOG_RATIO_CALIBRATED.options),
+    (calibrated.EZ_CALIBRATED, calibrated.score_error_zone, calibrated.EZ_CALIBRATED.options),
     (paraphrase_gap.PARAPHRASE_GAP, paraphrase_gap.score, paraphrase_gap.PARAPHRASE_GAP.options),
     (paraphrase_gap.PARAPHRASE_GAP_Z, paraphrase_gap.score_z, paraphrase_gap.PARAPHRASE_GAP_Z.options),
     (paraphrase_only.PARAPHRASE_ONLY, paraphrase_only.score, paraphrase_only.PARAPHRASE_ONLY.options),
