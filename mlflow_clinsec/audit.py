@@ -31,6 +31,7 @@ from mlflow_clinsec.perturb.engine import Helpers
 from mlflow_clinsec.perturb.paraphrase import paraphrase_records
 from mlflow_clinsec.perturb.ready import ready_paraphrases
 from mlflow_clinsec.privacy import table as privacy_table
+from mlflow_clinsec.privacy.breakdown import with_breakdown
 from mlflow_clinsec.referee import with_holm
 from mlflow_clinsec.results import AttackResult, AuditReport, Family
 from mlflow_clinsec.targets.protocols import Target
@@ -72,6 +73,9 @@ def run_audit(data: AuditData, target: Target, config: AuditConfig) -> AuditRepo
     membership, counts = _membership_data(plan, data, target, config)
     judged = frozenset(attack.name for attack in plan.attacks if attack.judged)
     results = with_holm(_run(plan, membership, unseen, target, config.seed), judged)
+    if config.privacy is not None:
+        rng, min_cell = derived_generator(config.seed, "subgroups"), config.report.min_cell
+        results = with_breakdown(results, membership, judged, rng, min_cell=min_cell, n_boot=config.privacy.bootstrap)
     counts |= _trigger_counts(results)
     asked = frozenset(config.privacy.attacks) if config.privacy and not isinstance(config.privacy.attacks, str) else ()
     found = verdicts(results, Evidence(config, counts, judged, frozenset(asked)))

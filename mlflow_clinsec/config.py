@@ -29,6 +29,8 @@ class DataConfig:
         prompt, response: columns of question and answer; set both or neither.
         label: column of true labels; MLflow's ``targets`` when left out.
         group: column of patient ids. Never logged.
+        subgroups: columns of at most 20 levels (sex, ward) by which the strongest membership attack is broken down.
+        rarity: column of diagnoses; the same attack is broken down by how many patients share the diagnosis.
         label_names: label in the data -> label of the model, where the two differ (``{"0": "alive"}``).
     """
 
@@ -37,6 +39,8 @@ class DataConfig:
     response: str | None = None
     label: str | None = None
     group: str | None = None
+    subgroups: tuple[str, ...] = ()
+    rarity: str | None = None
     label_names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -167,6 +171,8 @@ class AuditConfig:
     def __post_init__(self) -> None:
         if self.privacy is None and self.backdoor is None:
             raise ConfigError("evaluator_config asks for nothing: give 'privacy', 'backdoor' or both.")
+        if self.privacy is None and (self.data.subgroups or self.data.rarity):
+            raise ConfigError("data.subgroups and data.rarity break membership attacks down; give 'privacy' with them.")
         if self.data.group and self.privacy and self.privacy.group not in (None, self.data.group):
             raise ConfigError("privacy.group and data.group name different columns; one patient column is used.")
         endpoint = self.privacy.paraphrase.endpoint if self.privacy else None

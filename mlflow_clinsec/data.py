@@ -72,6 +72,7 @@ class AuditData:
         paraphrases: accepted rewrites, or None.
         ready_rewrites: columns of n rewrites that the user brought along; what is missing is "".
         canaries: canaries that were planted before training, ``member`` saying which; never among the records.
+        subgroups: column -> n levels, by which results are broken down. Never printed level by level.
         precomputed: per-record columns that stand in for the model, by role ("nll", "probabilities", ...).
     """
 
@@ -84,6 +85,7 @@ class AuditData:
     paraphrases: ParaphraseSet | None = field(default=None, repr=False)
     ready_rewrites: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
     canaries: AuditData | None = field(default=None, repr=False)
+    subgroups: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     precomputed: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -113,5 +115,6 @@ class AuditData:
             member=None if self.member is None else self.member[keep],
             paraphrases=None if self.paraphrases is None else self.paraphrases.select(keep),
             ready_rewrites=tuple(tuple(column[i] for i in rows) for column in self.ready_rewrites),
+            subgroups={k: tuple(v[i] for i in rows) for k, v in self.subgroups.items()},
             precomputed={k: v[keep] if isinstance(v, np.ndarray) else v for k, v in self.precomputed.items()},
         )

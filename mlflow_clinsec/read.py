@@ -17,6 +17,7 @@ from mlflow_clinsec.config import AuditConfig, DataConfig
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.datasets.manifest import read_canaries
 from mlflow_clinsec.errors import DataError
+from mlflow_clinsec.levels import category_levels, rarity_bands
 from mlflow_clinsec.targets.answers import label_text
 from mlflow_clinsec.targets.precomputed import collect_precomputed
 
@@ -31,7 +32,8 @@ def read_records(frame: pd.DataFrame, config: AuditConfig, target_column: str | 
 
     Raises:
         DataError: no rows; a column missing; empty or missing text; a member column that is not boolean or has one
-            class only; a patient on both sides; missing labels; a manifest of canaries that cannot be used.
+            class only; a patient on both sides; missing labels; a column of subgroups that holds no
+            categories; a manifest of canaries that cannot be used.
     """
     if len(frame) == 0:
         raise DataError("data: there are no rows to audit.")
@@ -50,6 +52,7 @@ def read_records(frame: pd.DataFrame, config: AuditConfig, target_column: str | 
         member,
         ready_rewrites=_ready_rewrites(frame, config),
         canaries=_canaries(config),
+        subgroups=_subgroups(frame, config, group),
         precomputed=collect_precomputed(frame, config.precomputed),
     )
 
@@ -105,6 +108,8 @@ def _reserved(config: AuditConfig, target_column: str | None) -> set[str]:
     named = [
         target_column,
         config.data.label,
+        config.data.rarity,
+        *config.data.subgroups,
         config.group,
         config.privacy.member if config.privacy else None,
     ]
@@ -196,6 +201,15 @@ def _labels(frame: pd.DataFrame, config: AuditConfig, target_column: str | None)
     if missing:
         raise DataError(f"{key}: column {name!r} has {missing} missing values; every record needs a label.")
     return tuple(config.data.label_names.get(text, text) for text in map(label_text, values))
+
+
+def _subgroups(frame: pd.DataFrame, config: AuditConfig, group: NDArray[np.int64]) -> dict[str, tuple[str, ...]]:
+    """Levels of each column that results are broken down by."""
+    wanted, rarity = config.data.subgroups, config.data.rarity
+    found = {name: category_levels(column(frame, name, "data.subgroups"), name) for name in wanted}
+    if rarity is not None:
+        found[f"rarity of {rarity}"] = rarity_bands(column(frame, rarity, "data.rarity"), group)
+    return found
 
 
 def _canaries(config: AuditConfig) -> AuditData | None:

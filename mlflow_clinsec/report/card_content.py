@@ -16,7 +16,7 @@ from mlflow_clinsec.report.headlines import (
 )
 from mlflow_clinsec.report.suppress import mask_summary
 from mlflow_clinsec.report.wording import level, of_100, read_auc, read_flag, read_tpr, said_of, visible
-from mlflow_clinsec.results import AttackResult, AuditReport, Family, Status
+from mlflow_clinsec.results import AttackResult, AuditReport, Estimate, Family, Status
 
 ACCESS_TEXTS = {
     "none": "Nothing of the model, only the records (a baseline)",
@@ -54,6 +54,7 @@ def sections(report: AuditReport, min_cell: int) -> Row:
         "checks": [check for verdict in report.verdicts.values() for check in verdict.checks],
         "access": access(report),
         "attacks": privacy_rows(report),
+        "subgroups": subgroup_rows(report),
         "with_p": any("p_value" in result.values for result in report.of(Family.PRIVACY)),
         "triggers": trigger_rows(report),
         "trigger_reading": trigger_reading(report),
@@ -109,6 +110,17 @@ def _privacy_row(result: AttackResult) -> Row:
         "coverage": result.values.get("coverage"),
         "readings": [read_auc(auc) if auc else "", read_tpr(result.estimates.get("tpr_at_1pct_fpr"))],
     }
+
+
+def subgroup_rows(report: AuditReport) -> list[Row]:
+    """The strongest attack in each subgroup; every count is large enough to show by the way the table is made."""
+    return [
+        {str(column): cell for column, cell in row.items()}
+        | {"attack": result.name, "auc": Estimate(row["auc"], row["auc_low"], row["auc_high"], int(row["n_members"]))}
+        for result in report.of(Family.PRIVACY)
+        if "subgroups" in result.tables
+        for _, row in result.tables["subgroups"].iterrows()
+    ]
 
 
 def trigger_rows(report: AuditReport) -> list[Row]:
