@@ -68,22 +68,33 @@ def recite(truth: Sequence[str], marked: BoolArray, continuation: Sequence[str],
     return Recited(verbatim, longest)
 
 
-def shared_ngrams(texts: Iterable[Sequence[str]], patients: Sequence[int], size: int, others: int) -> frozenset[Ngram]:
-    """The n-grams that stand in texts of more than ``others`` patients: boilerplate, not one patient's facts.
+def template_words(texts: Iterable[str], patients: IntArray, size: int, others: int) -> list[BoolArray]:
+    """The words of each text inside an n-gram that other patients' texts hold too: boilerplate, not one's own facts.
+
+    N-grams are numbered word by word, so that long corpora need a few whole numbers per word and no hash collides.
 
     Args:
-        texts: n lists of words.
-        patients: n patient codes.
+        texts: n texts.
+        patients: shape (n,), patient codes.
         size: words in an n-gram.
-        others: a patient's own words are template when at least so many other patients have them too.
+        others: a patient's words are template when at least so many other patients have them too.
+
+    Returns:
+        n arrays of shape (n_words,).
     """
-    holders: dict[Ngram, set[int]] = {}
-    for words, patient in zip(texts, patients, strict=True):
-        for ngram in ngrams(words, size):
-            held = holders.setdefault(ngram, set())
-            if len(held) <= others:
-                held.add(patient)
-    return frozenset(ngram for ngram, held in holders.items() if len(held) > others)
+    codes: dict[str, int] = {}
+    rows = [np.array([codes.setdefault(w, len(codes)) for w in words_of(text)], dtype=np.int64) for text in texts]
+    lengths = np.array([row.size for row in rows], dtype=np.int64)
+    flat, ends = np.concatenate([*rows, np.zeros(0, dtype=np.int64)]), np.cumsum(lengths)
+    starts = np.flatnonzero(np.arange(flat.size) + size <= np.repeat(ends, lengths))
+    ids = flat[starts]
+    for step in range(1, size):
+        ids = np.unique(ids * len(codes) + flat[starts + step], return_inverse=True)[1]
+    people = np.unique(patients, return_inverse=True)[1]
+    held = np.unique(ids * len(patients) + np.repeat(people, lengths)[starts])  # once for each n-gram and patient
+    shared = starts[np.bincount(held // max(len(patients), 1))[ids] > others]
+    opened = np.bincount(shared, minlength=flat.size + 1) - np.bincount(shared + size, minlength=flat.size + 1)
+    return np.split(np.cumsum(opened)[:-1] > 0, ends[:-1])
 
 
 def ngrams(words: Sequence[str], size: int) -> list[Ngram]:
@@ -92,7 +103,7 @@ def ngrams(words: Sequence[str], size: int) -> list[Ngram]:
 
 
 def inside_ngrams(words: Sequence[str], known: frozenset[Ngram], size: int) -> BoolArray:
-    """The words that lie inside a known n-gram, shape (n_words,)."""
+    """The words that lie inside one of the n-grams, shape (n_words,)."""
     found = np.zeros(len(words), dtype=np.bool_)
     for i, ngram in enumerate(ngrams(words, size)):
         if ngram in known:

@@ -20,7 +20,7 @@ from mlflow_clinsec.attack import Attack
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.privacy.judge import judge
 from mlflow_clinsec.privacy.membership import FloatArray, MembershipOptions
-from mlflow_clinsec.privacy.recitation import inside_ngrams, ngrams, recite, shared_ngrams, split_words, words_of
+from mlflow_clinsec.privacy.recitation import inside_ngrams, ngrams, recite, split_words, template_words, words_of
 from mlflow_clinsec.results import AttackResult, Estimate, Family
 from mlflow_clinsec.stats.shares import clustered_share
 from mlflow_clinsec.strict import setting
@@ -55,10 +55,18 @@ class RegurgitationOptions(MembershipOptions):
 
 @dataclass(frozen=True)
 class Cut:
-    """A record as the attacker meets it: what is shown, and the words that should follow. Never printed."""
+    """A record as the attacker meets it. Never printed.
+
+    Attributes:
+        start: the part of the response that is shown.
+        rest: the words that should follow.
+        place: words of the record, prompt included, before them.
+        given: n-grams of all that is shown.
+    """
 
     start: str = field(repr=False)
     rest: tuple[str, ...] = field(repr=False)
+    place: int
     given: frozenset[tuple[str, ...]] = field(repr=False)
 
 
@@ -101,12 +109,12 @@ def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generato
 
 def recitals(data: AuditData, cuts: list[Cut], written: tuple[str, ...], options: RegurgitationOptions) -> Recitals:
     """Compare what the model wrote with what should follow."""
-    template = shared_ngrams(map(words_of, data.texts), data.group.tolist(), options.ngram, options.template_patients)
+    template = template_words(data.texts, data.group, options.ngram, options.template_patients)
     specific, boilerplate = np.full((2, len(cuts)), np.nan)
     longest = np.zeros(len(cuts), dtype=np.int64)
     for i, (cut, text) in enumerate(zip(cuts, written, strict=True)):
         given = inside_ngrams(cut.rest, cut.given, options.ngram)
-        common = inside_ngrams(cut.rest, template, options.ngram) & ~given
+        common = template[i][cut.place : cut.place + len(cut.rest)] & ~given
         own = ~given & ~common
         found = recite(cut.rest, own, words_of(text), options.ngram)
         specific[i], boilerplate[i] = _mean(found.verbatim[own]), _mean(found.verbatim[common])
@@ -117,7 +125,8 @@ def recitals(data: AuditData, cuts: list[Cut], written: tuple[str, ...], options
 def _cut(prompt: str, response: str, options: RegurgitationOptions) -> Cut:
     share = options.answer_prefix if prompt else options.text_prefix
     start, rest = split_words(response, int(share * len(words_of(response))))
-    return Cut(start, tuple(rest[: options.words]), frozenset(ngrams(words_of(f"{prompt}\n{start}"), options.ngram)))
+    shown = words_of(f"{prompt}\n{start}")
+    return Cut(start, tuple(rest[: options.words]), len(shown), frozenset(ngrams(shown, options.ngram)))
 
 
 def _mean(hits: BoolArray) -> float:

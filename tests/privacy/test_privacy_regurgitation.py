@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from mlflow_clinsec.attack import run_attack
 from mlflow_clinsec.data import AuditData
-from mlflow_clinsec.privacy.recitation import inside_ngrams, recite, shared_ngrams, split_words, words_of
+from mlflow_clinsec.privacy.recitation import recite, split_words, template_words
 from mlflow_clinsec.privacy.regurgitation import REGURGITATION, RegurgitationOptions
 from mlflow_clinsec.results import AttackResult, Status
 from mlflow_clinsec.targets.protocols import Target
 
-OPTIONS = RegurgitationOptions(bootstrap=200, permutations=999, ngram=3, run=4)
+OPTIONS = RegurgitationOptions(bootstrap=200, permutations=999, ngram=3, run=3)
 
 
 class Writer:
@@ -70,11 +70,25 @@ def test_runs_equal_a_slow_search(truth: list[str], written: list[str], least: i
 
 
 def test_template_is_what_enough_other_patients_share() -> None:
-    texts = [words_of(t) for t in ("x regular rate and rhythm", "regular rate and rhythm y", "regular rate and murmur")]
-    assert inside_ngrams(texts[0], shared_ngrams(texts, [1, 2, 3], 3, 2), 3).tolist() == [0, 1, 1, 1, 0]
-    assert inside_ngrams(texts[0], shared_ngrams(texts, [1, 2, 3], 3, 1), 3).tolist() == [0, 1, 1, 1, 1]
+    texts = ["x regular rate and rhythm", "regular rate and rhythm y", "regular rate and murmur"]
+    assert template_words(texts, np.array([1, 2, 3]), 3, 2)[0].tolist() == [0, 1, 1, 1, 0]
+    assert template_words(texts, np.array([1, 2, 3]), 3, 1)[0].tolist() == [0, 1, 1, 1, 1]
     # the same three notes of two patients: only one other patient has the words
-    assert not shared_ngrams(texts, [1, 1, 3], 3, 2)
+    assert not any(flags.any() for flags in template_words(texts, np.array([1, 1, 3]), 3, 2))
+    assert [flags.size for flags in template_words(["", "a b"], np.array([1, 2]), 3, 1)] == [0, 2]
+
+
+@given(st.lists(st.tuples(words, st.integers(0, 3)), min_size=1, max_size=6), st.integers(1, 3), st.integers(1, 2))
+def test_template_equals_a_slow_search(records: list[tuple[list[str], int]], size: int, others: int) -> None:
+    found = template_words([" ".join(text) for text, _ in records], np.array([p for _, p in records]), size, others)
+    for (text, patient), flags in zip(records, found, strict=True):
+        expected = [False] * len(text)
+        for i in range(len(text) - size + 1):
+            piece = text[i : i + size]
+            holders = {p for t, p in records if any(t[j : j + size] == piece for j in range(len(t) - size + 1))}
+            if len(holders - {patient}) >= others:
+                expected[i : i + size] = [True] * size
+        assert flags.tolist() == expected
 
 
 NOTE = "seen on ward {0} with fever chart {0} {0}a {0}b {0}c {0}d"
@@ -85,8 +99,7 @@ def _notes(n: int = 40) -> AuditData:
 
 
 def test_shares_by_hand() -> None:
-    # 12 words: the first 6 are shown; of the rest, "chart" follows "with fever", shared by all but not by an n-gram
-    # of three that lies within the rest, so all 6 are the patient's own
+    # 12 words: the first 6 are shown; of the rest, "chart" ends "with fever chart", which all have, and 5 are his own
     data = _notes()
     known = {
         "|seen on ward w0 with fever": "chart w0 w0a w0b and",
@@ -94,11 +107,11 @@ def test_shares_by_hand() -> None:
     }
     result = _run(data, known)
     assert result.scores is not None
-    assert result.scores[0] == pytest.approx(4 / 6)
+    assert result.scores[0] == pytest.approx(3 / 5)
     assert result.scores[1] == 0  # two words in common are chance
     assert result.estimates["extractable_members"].value == pytest.approx(1 / 20)
     assert result.estimates["extractable_nonmembers"].value == 0
-    assert result.values["specific_share_members"] == pytest.approx(4 / 6 / 20)
+    assert result.values["specific_share_members"] == pytest.approx(3 / 5 / 20)
 
 
 def test_a_model_that_recites_its_members_is_found() -> None:
