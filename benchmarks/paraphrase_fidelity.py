@@ -1,10 +1,16 @@
 """Measure the built-in paraphraser and its gate on real clinical text.
 
-    python benchmarks/paraphrase_fidelity.py [--data FOLDER] [--records 300] [--count 5] [--seed 0]
+    python -m benchmarks.paraphrase_fidelity [--data FOLDER] [--records 300] [--count 5] [--seed 0] [--parts ...]
 
-For each data set: the share of records with ``count`` accepted rewrites, the median share of words changed, the share
-of proposals accepted, and rewrites per CPU second. Then the gate alone: the share of planted errors that it refuses
-in accepted rewrites, and the share of people's own paraphrases that it accepts. Data sets that are absent are skipped.
+Parts, each left out when its data is absent:
+
+- ``yield``: records with ``count`` accepted rewrites, words changed, proposals accepted, rewrites per CPU second, and
+  the share of errors planted in accepted rewrites that the gate refuses;
+- ``second_opinion``: 10,000 accepted rewrites, checked by code that shares nothing with the gate;
+- ``people``: how the gate judges people's own paraphrases;
+- ``question_pairs``: how well word overlap and an encoder tell doctors' rewordings from other questions;
+- ``sides``: acceptance, change and a neutral language model's surprise, for members and non-members of a random split.
+
 Prints one JSON object, last. No text of a record is printed.
 """
 
@@ -22,6 +28,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.fidelity_checker import differences, judged_negations
+from benchmarks.paraphrase_similarity import compare_sides, judge_question_pairs
 from mlflow_clinsec.data import AuditData, ParaphraseSet
 from mlflow_clinsec.perturb.change import word_change
 from mlflow_clinsec.perturb.fidelity import FidelityGate
@@ -33,12 +41,19 @@ DATA_SETS = {
     "icu": ("icu-mortality/eicu_demo_notes24h.csv", None, "text"),
     "questions": ("qa-medquad/medquad_one_per_topic.csv", "question", "answer"),
 }
+# Data set -> records whose rewrites a second opinion is asked on; 10,000 rewrites in all at five each.
+SECOND_OPINION = {"transcriptions": 500, "icu": 500, "questions": 550, "dialogues": 350, "pairs": 500}
+MORE_SETS = {
+    "dialogues": ("dialogue-paraphrases/mts_dialog_backtranslated.csv", None, "dialogue"),
+    "pairs": ("question-pairs/mqp_no_header.csv", None, "1"),
+}
 HUMAN = ("dialogue-paraphrases/mts_dialog_backtranslated.csv", "dialogue", "dialogue_via_french")
 
 
 def load(path: Path, prompt: str | None, response: str, records: int, seed: int) -> AuditData:
     """A random sample of a data set's records."""
-    frame = pd.read_csv(path).dropna(subset=[response])
+    frame = pd.read_csv(path, header=None if response.isdigit() else "infer")
+    frame = frame.rename(columns=str).dropna(subset=[response])
     frame = frame.sample(min(records, len(frame)), random_state=seed)
     prompts = tuple(frame[prompt].astype(str)) if prompt else ("",) * len(frame)
     return AuditData(prompts, tuple(frame[response].astype(str)), np.arange(len(frame), dtype=np.int64))
@@ -111,23 +126,76 @@ def judge_people(path: Path, original: str, rewrite: str, records: int, seed: in
     }
 
 
+def ask_again(folder: Path, count: int, seed: int) -> dict[str, object]:
+    """What an independent reading of originals and accepted rewrites finds different."""
+    found: dict[str, Counter[str]] = {}
+    judged = negated = 0
+    for name, records in SECOND_OPINION.items():
+        file, prompt, response = (DATA_SETS | MORE_SETS)[name]
+        if not (folder / file).is_file():
+            continue
+        data = load(folder / file, prompt, response, records, seed)
+        made = paraphrase_records(data, ParaphraseOptions(count=count), np.random.default_rng(seed))
+        tally = found.setdefault(name, Counter(rewrites=len(made.record)))
+        for i, text in zip(made.record, _texts(made), strict=True):
+            tally.update(differences(data.texts[i], text))
+            known, all_of_them = judged_negations(data.texts[i], text)
+            judged, negated = judged + known, negated + all_of_them
+    total = sum(found.values(), Counter())
+    return {
+        "rewrites": total.pop("rewrites", 0),
+        "differences": dict(total),
+        "by_data_set": {name: dict(tally) for name, tally in found.items()},
+        "negated_findings": negated,
+        "of_which_judged": judged,
+    }
+
+
+def _texts(made: ParaphraseSet) -> list[str]:
+    pairs = zip(made.prompts, made.responses, strict=True)
+    return [f"{prompt}\n{response}" if prompt else response for prompt, response in pairs]
+
+
+def measure_yield(folder: Path, records: int, count: int, seed: int) -> dict[str, object]:
+    """:func:`measure` on every data set that is there."""
+    present = {name: place for name, place in DATA_SETS.items() if (folder / place[0]).is_file()}
+    return {
+        name: measure(load(folder / place[0], *place[1:], records, seed), count, seed)
+        for name, place in present.items()
+    }
+
+
 def main() -> None:
-    """Run every measurement whose data is there."""
+    """Run the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("CLINSEC_SHARED_DATA", "../shared/data")))
     parser.add_argument("--records", type=int, default=300)
     parser.add_argument("--count", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    parts = ("yield", "second_opinion", "people", "question_pairs", "sides")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    given = parser.parse_args()
+    folder = given.data
+    run: dict[str, Callable[[], object]] = {
+        "yield": lambda: measure_yield(folder, given.records, given.count, given.seed),
+        "second_opinion": lambda: ask_again(folder, given.count, given.seed),
+        "people": lambda: judge_people(folder / HUMAN[0], *HUMAN[1:], given.records, given.seed),
+        "question_pairs": lambda: judge_question_pairs(folder / MORE_SETS["pairs"][0], given.seed),
+        "sides": lambda: compare_sides(
+            {
+                n: load(folder / DATA_SETS[n][0], *DATA_SETS[n][1:], 150, given.seed)
+                for n in ("transcriptions", "questions")
+            },
+            given.seed,
+        ),
+    }
     report: dict[str, object] = {}
-    for name, (file, prompt, response) in DATA_SETS.items():
-        if (options.data / file).is_file():
-            data = load(options.data / file, prompt, response, options.records, options.seed)
-            report[name] = measure(data, options.count, options.seed)
-    if (options.data / HUMAN[0]).is_file():
-        report["people"] = judge_people(options.data / HUMAN[0], *HUMAN[1:], options.records, options.seed)
-    skipped = [name for name in [*DATA_SETS, "people"] if name not in report]
-    print(json.dumps({**report, "skipped": skipped}))
+    for part in given.parts:
+        try:
+            report[part] = run[part]()
+        except FileNotFoundError:
+            report[part] = "skipped: no data"
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

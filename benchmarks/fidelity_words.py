@@ -1,0 +1,180 @@
+"""Words that the second opinion on rewrites knows: chosen from general knowledge, not from the package's lexicon.
+
+A line is ``name = other spelling | other spelling``.
+"""
+
+from __future__ import annotations
+
+DRUGS = """
+furosemide=lasix
+metoprolol=lopressor|toprol
+lisinopril=zestril|prinivil
+aspirin=asa|ecotrin|acetylsalicylic acid
+acetaminophen=tylenol|apap|paracetamol
+ibuprofen=motrin|advil
+warfarin=coumadin
+clopidogrel=plavix
+atorvastatin=lipitor
+simvastatin=zocor
+rosuvastatin=crestor
+pravastatin=pravachol
+metformin=glucophage
+amlodipine=norvasc
+hydrochlorothiazide=hctz
+losartan=cozaar
+valsartan=diovan
+carvedilol=coreg
+atenolol=tenormin
+propranolol=inderal
+digoxin=lanoxin
+amiodarone=cordarone|pacerone
+diltiazem=cardizem
+nifedipine=procardia
+spironolactone=aldactone
+prednisone=deltasone
+methylprednisolone=solu-medrol|medrol
+albuterol=proventil|ventolin
+ipratropium=atrovent
+fluticasone=flovent|flonase
+montelukast=singulair
+omeprazole=prilosec
+pantoprazole=protonix
+esomeprazole=nexium
+lansoprazole=prevacid
+ranitidine=zantac
+famotidine=pepcid
+ondansetron=zofran
+promethazine=phenergan
+metoclopramide=reglan
+docusate=colace
+morphine=ms contin
+oxycodone=oxycontin|roxicodone
+hydromorphone=dilaudid
+fentanyl=duragesic|sublimaze
+tramadol=ultram
+hydrocodone=
+gabapentin=neurontin
+pregabalin=lyrica
+sertraline=zoloft
+fluoxetine=prozac
+paroxetine=paxil
+citalopram=celexa
+escitalopram=lexapro
+bupropion=wellbutrin
+venlafaxine=effexor
+trazodone=desyrel
+quetiapine=seroquel
+olanzapine=zyprexa
+risperidone=risperdal
+aripiprazole=abilify
+haloperidol=haldol
+lorazepam=ativan
+alprazolam=xanax
+diazepam=valium
+clonazepam=klonopin
+zolpidem=ambien
+phenytoin=dilantin
+levetiracetam=keppra
+lamotrigine=lamictal
+topiramate=topamax
+levothyroxine=synthroid
+insulin=novolog|humalog|lantus|levemir|novolin|humulin|insulin lispro|insulin aspart|aspart|lispro|glargine
+heparin=
+enoxaparin=lovenox
+vancomycin=vancocin
+ceftriaxone=rocephin
+cefazolin=ancef|kefzol
+cephalexin=keflex
+levofloxacin=levaquin
+ciprofloxacin=cipro
+azithromycin=zithromax
+amoxicillin=amoxil
+metronidazole=flagyl
+fluconazole=diflucan
+acyclovir=zovirax
+lidocaine=xylocaine
+propofol=diprivan
+midazolam=versed
+epinephrine=adrenalin|adrenaline|epi
+tamsulosin=flomax
+finasteride=proscar
+sildenafil=viagra
+allopurinol=zyloprim
+alendronate=fosamax
+methotrexate=mtx|trexall
+tamoxifen=nolvadex
+glipizide=glucotrol
+pioglitazone=actos
+nitroglycerin=nitrostat|ntg
+cetirizine=zyrtec
+loratadine=claritin
+diphenhydramine=benadryl
+cyclobenzaprine=flexeril
+ketorolac=toradol
+naproxen=naprosyn|aleve
+celecoxib=celebrex
+"""
+COMBINED = {
+    "percocet": "oxycodone and acetaminophen",
+    "vicodin": "hydrocodone and acetaminophen",
+    "norco": "hydrocodone and acetaminophen",
+    "lortab": "hydrocodone and acetaminophen",
+    "advair": "fluticasone and salmeterol",
+    "augmentin": "amoxicillin and clavulanate",
+    "duoneb": "ipratropium and albuterol",
+    "combivent": "ipratropium and albuterol",
+}
+FINDINGS = """
+fever=fevers|febrile|pyrexia
+chill=chills
+cough=coughs|coughing
+pain=pains
+nausea=nauseated
+vomiting=vomit|emesis|throwing up
+diarrhea=loose stools
+constipation=constipated
+dyspnea=shortness of breath|sob|difficulty breathing|breathlessness
+wheezing=wheezes|wheeze
+rash=rashes
+edema=swelling|swollen
+headache=headaches|ha
+dizziness=dizzy|lightheadedness
+syncope=fainting|passing out
+seizure=seizures
+hematuria=blood in the urine|blood in urine
+dysuria=painful urination|burning with urination|pain with urination
+jaundice=icterus
+cyanosis=
+clubbing=
+murmur=murmurs
+gallop=gallops
+rub=rubs
+lymphadenopathy=adenopathy|swollen lymph nodes|enlarged lymph nodes
+tenderness=tender
+mass=masses
+bleeding=hemorrhage
+hypertension=htn|high blood pressure
+diabetes=dm|diabetes mellitus
+asthma=
+pneumonia=pna
+cancer=malignancy|malignancies|cancers
+allergy=allergies
+seasonal allergies=allergic rhinitis
+orthopnea=shortness of breath when lying flat
+paroxysmal nocturnal dyspnea=pnd
+whooping cough=pertussis
+palpitations=palpitation|racing heart
+numbness=loss of sensation
+weakness=
+erythema=redness
+hepatomegaly=enlarged liver
+splenomegaly=enlarged spleen
+stenosis=narrowing
+effusion=effusions
+fracture=fractures|broken bone
+infection=infections
+thrombosis=
+hernia=hernias
+ulcer=ulcers
+tumor=tumors|neoplasm|neoplasms
+"""

