@@ -6,6 +6,7 @@ import json
 import stat
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
@@ -73,3 +74,37 @@ def test_neither_file_is_written_when_one_is_there(tmp_path: Path) -> None:
     assert "records path" in done.output
     assert not (tmp_path / "manifest.json").exists()
     assert (tmp_path / "add.csv").read_text() == "mine"
+
+
+def test_from_planting_to_the_run_in_mlflow(tmp_path: Path, tracking: str) -> None:
+    """A classifier that gave every training record its label by heart; the audited notes hold no canary."""
+    assert _run(tmp_path, "--count", "60", "--label", "outcome", "--seed", "3").exit_code == 0
+    learnt = pd.concat([pd.read_csv(tmp_path / "train.csv"), pd.read_csv(tmp_path / "add.csv")])
+    labels = dict(zip(learnt["text"], learnt["outcome"], strict=True))
+
+    def model(frame: pd.DataFrame) -> pd.DataFrame:
+        died = [{"died": 0.95, "alive": 0.05}.get(labels.get(text, ""), 0.5) for text in frame["text"]]
+        return pd.DataFrame({"alive": [1 - p for p in died], "died": died})
+
+    notes = generate_corpus(60, 9).notes
+    notes["member"] = notes["patient_id"].factorize()[0] % 2 == 0
+    privacy = {"member": "member", "group": "patient_id", "split": "random", "bootstrap": 200, "permutations": 999}
+    config = {"privacy": privacy | {"canaries": str(tmp_path / "manifest.json")}, "report": {"figures": False}}
+    with mlflow.start_run() as run:
+        mlflow.models.evaluate(
+            model=model,
+            data=notes,
+            targets="outcome",
+            model_type="clinical-classifier",
+            evaluators="clinsec",
+            evaluator_config=config,
+        )
+    metrics = mlflow.MlflowClient().get_run(run.info.run_id).data.metrics
+    assert metrics["clinsec/privacy/canary/auc"] == 1.0
+    assert metrics["clinsec/privacy/canary/epsilon_lower"] > 1
+    assert metrics["clinsec/privacy/canary/p_value"] < 1e-6
+    assert metrics["clinsec/privacy/confidence/epsilon_lower"] == 0  # the audited notes were not learnt
+    files = [p for p in tmp_path.rglob("*") if p.is_file() and p.name not in ("manifest.json", "add.csv")]
+    secrets = [row["response"].split("\n")[1] for row in json.loads((tmp_path / "manifest.json").read_text())]
+    written = b"".join(path.read_bytes() for path in files)
+    assert not [secret for secret in secrets if secret.encode() in written]
