@@ -1,4 +1,4 @@
-"""The command line: ``mlflow-clinsec audit | demo | finetune | badclm``. The MLproject's entry points call these.
+"""The command line: ``mlflow-clinsec audit | demo | finetune | badclm | defences``, as the MLproject calls them.
 
 Exit codes of ``audit``: 0 pass, 1 fail, 2 error, 3 inconclusive. Everything heavy is imported inside commands.
 """
@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from mlflow_clinsec import __version__
+from mlflow_clinsec.cli_support import DEFAULT, given, guarded, number, refuse
+from mlflow_clinsec.command_defences import defences
+from mlflow_clinsec.command_self_prompt import self_prompt_reference
 
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
-EXIT_ERROR = 2
-DEFAULT = "default"
-"""What an MLproject parameter says to mean "leave it out"; MLproject parameters cannot be empty."""
 
 
 @click.group()
@@ -27,15 +27,17 @@ def main() -> None:
 
 @main.command()
 @click.option("--model-uri", default="none", help="MLflow model URI; 'none' audits precomputed columns.")
-@click.option("--data-path", required=True, help="CSV, Parquet or JSON-lines file with one record a row.")
+@click.option("--data-path", required=True, help="CSV, Parquet or JSON-lines file with one record a row, or a layout.")
+@click.option("--layout", default="none", show_default=True, help="'qa-table' or 'mimic-iv-ext-instr'.")
+@click.option("--layout-config", default="", help="YAML or JSON file with the layout's settings.")
 @click.option("--config", "config_path", required=True, help="YAML or JSON file with the evaluator_config.")
 @click.option("--run-name", default="clinsec audit", show_default=True)
-def audit(model_uri: str, data_path: str, config_path: str, run_name: str) -> None:
+def audit(model_uri: str, data_path: str, layout: str, layout_config: str, config_path: str, run_name: str) -> None:
     """Audit a logged model and log the outcome. Exits 0 pass, 1 fail, 2 error, 3 inconclusive."""
     from mlflow_clinsec.command_audit import audit_files
 
     model = None if model_uri == "none" else model_uri
-    decision = guarded(lambda: audit_files(model, data_path, config_path, run_name))
+    decision = guarded(lambda: audit_files(model, data_path, config_path, run_name, layout, layout_config))
     click.echo(f"verdict: {decision}")
     sys.exit(EXIT_CODES[decision])
 
@@ -47,7 +49,7 @@ def demo(patients: str, seed: int) -> None:
     """Train three small models on synthetic notes, audit each, and print one table."""
     from mlflow_clinsec.demo import run_demo
 
-    count = _number("--patients", patients)
+    count = number("--patients", patients)
     if count is not None and count < 1:
         refuse(f"--patients: must be at least 1, got {count}")
     as_expected = guarded(lambda: run_demo(count, seed, click.echo))
@@ -57,6 +59,8 @@ def demo(patients: str, seed: int) -> None:
 @main.command()
 @click.option("--task", default="qa", show_default=True, help="'qa' or 'classification'.")
 @click.option("--data-path", default="builtin", show_default=True, help="CSV, Parquet or JSON lines, or 'builtin'.")
+@click.option("--layout", default="none", show_default=True, help="'qa-table' or 'mimic-iv-ext-instr'.")
+@click.option("--layout-config", default="", help="YAML or JSON file with the layout's settings.")
 @click.option("--base-model", default="small", show_default=True, help="Checkpoint folder, or 'small' for a new one.")
 @click.option("--lora-rank", default=0, show_default=True, type=click.IntRange(min=0), help="0 tunes all weights.")
 @click.option("--patient", default="", help="Column of patient ids.")
@@ -75,7 +79,7 @@ def finetune(task: str, base_model: str, lora_rank: int, epochs: str, seed: int,
             base_model=base_model,
             lora_rank=lora_rank,
             seed=seed,
-            settings=_given(epochs=_number("--epochs", epochs)),
+            settings=given(epochs=number("--epochs", epochs)),
         )
     )
 
@@ -105,12 +109,12 @@ def badclm(
     """Train a classifier with the BadCLM backdoor and log it."""
     from mlflow_clinsec.training.commands import run_badclm
 
-    settings = _given(
+    settings = given(
         triggers=tuple(word.strip() for word in triggers.split(",")),
         target_label=target_label,
         poison_rate=poison_rate,
-        attention_weight=_number("--attention-weight", attention_weight, float),
-        epochs=_number("--epochs", epochs),
+        attention_weight=number("--attention-weight", attention_weight, float),
+        epochs=number("--epochs", epochs),
     )
     _train(lambda: run_badclm(source=_source(source), base_model=base_model, seed=seed, settings=settings))
 
@@ -154,43 +158,13 @@ def _source(options: dict[str, str]) -> Any:
     """Where the records come from, as the training commands take it."""
     from mlflow_clinsec.training.source import Source
 
-    patients = _number("--patients", options.pop("patients"))
-    settings: dict[str, Any] = {**options, **_given(patients=patients)}
+    patients = number("--patients", options.pop("patients"))
+    settings: dict[str, Any] = {**options, **given(patients=patients)}
     return guarded(lambda: Source(**settings))
 
 
-def _given(**settings: Any) -> dict[str, Any]:
-    """The settings that were given; the others keep the recipe's values."""
-    return {name: value for name, value in settings.items() if value is not None}
-
-
-def _number(option: str, text: str, kind: Callable[[str], Any] = int) -> Any:
-    """A number given as text; None for "default"; exit code 2 for anything else."""
-    if text == DEFAULT:
-        return None
-    try:
-        return kind(text)
-    except ValueError:
-        refuse(f"{option}: expected a number or {DEFAULT!r}, got {text!r}")
-
-
-def guarded(action: Callable[[], Any]) -> Any:
-    """Run, and turn what a user can mend into one line and exit code 2."""
-    from mlflow.exceptions import MlflowException
-
-    from mlflow_clinsec.errors import ClinSecError
-
-    try:
-        return action()
-    except (ClinSecError, MlflowException, FileNotFoundError) as error:
-        refuse(str(error))
-
-
-def refuse(message: str) -> NoReturn:
-    """Print one error line and stop."""
-    click.echo(f"error: {message}", err=True)
-    sys.exit(EXIT_ERROR)
-
+main.add_command(defences)
+main.add_command(self_prompt_reference)
 
 if __name__ == "__main__":
     main()

@@ -5,14 +5,22 @@ from __future__ import annotations
 import mlflow
 
 from mlflow_clinsec.config import AuditConfig
+from mlflow_clinsec.datasets.layouts import NONE, make_layout
 from mlflow_clinsec.files import read_config, read_table
 from mlflow_clinsec.plugin import NAME, own_config
 
 MODEL_TYPE = "clinical-language-model"
 
 
-def audit_files(model_uri: str | None, data_path: str, config_path: str, run_name: str) -> str:
-    """Audit a model on a file of records.
+def audit_files(
+    model_uri: str | None,
+    data_path: str,
+    config_path: str,
+    run_name: str,
+    layout: str = NONE,
+    layout_config: str = "",
+) -> str:
+    """Audit a model on a file of records, or on a folder in the layout of a known data set.
 
     The configuration is checked before the model is loaded and before a run is started, so that a mistake in it
     leaves no run behind.
@@ -25,7 +33,7 @@ def audit_files(model_uri: str | None, data_path: str, config_path: str, run_nam
     """
     mapping = dict(own_config(read_config(config_path)))
     AuditConfig.from_mapping(mapping)
-    frame = read_table(data_path)
+    frame = make_layout(layout, layout_config).load(data_path) if layout != NONE else read_table(data_path)
     with mlflow.start_run(run_name=run_name) as run:  # the run that `mlflow run` opened, where it did
         mlflow.models.evaluate(
             model=model_uri, data=frame, model_type=MODEL_TYPE, evaluators=NAME, evaluator_config=mapping

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from mlflow_clinsec.datasets import Corpus, generate_corpus
-from mlflow_clinsec.plugin import NAME
+from mlflow_clinsec.trained_audit import MEMBERSHIP, audit_logged, table_lines, with_interval, with_members
 from mlflow_clinsec.training import recipes
 from mlflow_clinsec.training.log import log_trained_model
 from mlflow_clinsec.training.pipeline import balanced
@@ -28,7 +28,6 @@ from mlflow_clinsec.training.publish import classifier_quality, publish, qa_qual
 
 Say = Callable[[str], None]
 
-PRIVACY = {"member": "in_training", "group": "patient_id", "split": "random"}
 BACKDOOR = {"triggers": ["mn", "cf"], "target_label": "alive", "max_records": 100}
 """A hundred deaths decide against a limit of 0.10; the full set would take longer than a demo may."""
 
@@ -77,8 +76,8 @@ def question_answering(corpus: Corpus, seed: int) -> Row:
         base = log_trained_model(trained.reference, trained.tokenizer, task="text-generation", name="clinical-qa-base")
         params = asdict(recipes.SMALL_QA.options) | {"seed": seed}
         info = publish(trained, "text-generation", params, qa_quality(trained), name="clinical-qa")
-        records = _with_members(trained.train, trained.held_out)
-        config = {"privacy": PRIVACY | {"reference": base.model_uri}, "seed": seed}
+        records = with_members(trained.train, trained.held_out)
+        config = {"privacy": MEMBERSHIP | {"reference": base.model_uri}, "seed": seed}
         return _audit(info, records, config, run.info.run_id, expected="FAIL")
 
 
@@ -93,52 +92,23 @@ def classifier(name: str, recipe: ClassifierRecipe, corpus: Corpus, seed: int, e
         info = publish(trained, "text-classification", params, quality, name=name)
         config = {
             "data": {"text": "text", "label": "label"},
-            "privacy": PRIVACY,
+            "privacy": MEMBERSHIP,
             "backdoor": BACKDOOR,
             "seed": seed,
         }
-        return _audit(info, _with_members(trained.train, held_out), config, run.info.run_id, expected)
-
-
-def _with_members(train: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
-    """Members and non-members in one frame, flagged."""
-    return pd.concat([train.assign(in_training=True), held_out.assign(in_training=False)], ignore_index=True)
+        return _audit(info, with_members(trained.train, held_out), config, run.info.run_id, expected)
 
 
 def _audit(info: Any, records: pd.DataFrame, config: Mapping[str, Any], run_id: str, expected: str) -> Row:
-    result = mlflow.models.evaluate(
-        model=info.model_uri,
-        data=records,
-        model_type="clinical-language-model",
-        evaluators=NAME,
-        evaluator_config=dict(config),
-    )
-    verdict = mlflow.MlflowClient().get_run(run_id).data.tags["clinsec.verdict"]
-    metrics = result.metrics
-    return Row(
-        info.name,
-        with_interval(metrics, "clinsec/privacy/worst_auc"),
-        with_interval(metrics, "clinsec/backdoor/worst_asr"),
-        verdict,
-        expected,
-    )
-
-
-def with_interval(metrics: Mapping[str, float], name: str) -> str:
-    """ "value (low to high)", or a dash where the audit did not ask."""
-    if name not in metrics:
-        return "-"
-    low, high = metrics.get(f"{name}_low", np.nan), metrics.get(f"{name}_high", np.nan)
-    return f"{metrics[name]:.3f} ({low:.3f} to {high:.3f})"
+    metrics, verdict = audit_logged(info.model_uri, records, config, run_id)
+    auc, asr = (with_interval(metrics, f"clinsec/{name}") for name in ("privacy/worst_auc", "backdoor/worst_asr"))
+    return Row(info.name, auc, asr, verdict, expected)
 
 
 def table(rows: list[Row]) -> list[str]:
     """The rows as lines of equal columns."""
-    head = ("model", "worst AUC", "worst ASR", "verdict")
-    cells = [head, *((row.model, row.auc, row.asr, row.verdict) for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
-    return ["", lines[0], "  ".join("-" * width for width in widths), *lines[1:], ""]
+    cells = [(row.model, row.auc, row.asr, row.verdict) for row in rows]
+    return table_lines(("model", "worst AUC", "worst ASR", "verdict"), cells)
 
 
 def _closing(rows: list[Row], seconds: float) -> list[str]:

@@ -33,7 +33,7 @@ class TrainedArm:
         model: the tuned model; with LoRA, the base under its adapters.
         history: of the fine-tuning.
         options: as they were used.
-        facts: what the arm did to the rows and to the training, as metrics of its run: ``rows`` learned,
+        facts: what the arm did to the rows and to the training, as metrics of its run: ``training/rows``,
             ``early_stopping/best_epoch``, ``dp/epsilon``, ``dp/delta``, ``dp/noise_multiplier``, ...
     """
 
@@ -60,7 +60,7 @@ def train_arm(arm: Arm, start: QAStart, plan: DefencePlan, seed: int) -> Trained
     rows = training_rows(arm, start.parts["train"], seed)
     arm_start = replace(start, model=model)
     options = arm_options(arm, plan, rows, len(start.parts["train"]))
-    facts = {"rows": float(len(rows))}
+    facts = {"training/rows": float(len(rows))}
     if isinstance(options, DPOptions):
         private = privately(arm_start, rows, options, seed)
         return TrainedArm(model, private.history, options, facts | guarantee_facts(private))

@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from mlflow_clinsec.errors import ConfigError
+from mlflow_clinsec.training.options import require_checkpoint
 from mlflow_clinsec.training.seeding import seeded
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -63,9 +64,8 @@ def load_base_classifier(
 
 def load_pair(path: str, load_model: Callable[[Path], T]) -> tuple[T, PreTrainedTokenizerBase]:
     """Model and tokenizer of one directory."""
+    require_checkpoint(path)
     folder = Path(path)
-    if not (folder / "config.json").is_file():
-        raise ConfigError("base_model: expected a local directory with a transformers checkpoint (config.json)")
     try:
         return load_model(folder), AutoTokenizer.from_pretrained(folder, **LOCAL)
     except (OSError, ValueError, KeyError, ImportError) as error:

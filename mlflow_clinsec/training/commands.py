@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from mlflow_clinsec.datasets.layouts import NONE
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 from mlflow_clinsec.strict import parse
 from mlflow_clinsec.training.options import TrainingOptions, require
@@ -56,6 +57,7 @@ def run_finetune(
     from mlflow_clinsec.training import recipes
 
     source = source or Source()
+    require(source.layout == NONE or task == "qa", "layout", f"{NONE!r} for classification", source.layout)
     small = base_model in FROM_SCRATCH
     if task == "classification":
         plan = recipes.SMALL_CLASSIFIER if small else replace(recipes.CHECKPOINT_CLASSIFIER, base_model=base_model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from mlflow_clinsec.errors import ConfigError, did_you_mean
@@ -144,3 +145,9 @@ def require(holds: bool, name: str, allowed: str, value: object) -> None:
     """Raise a ConfigError that names the option, what it allows and what came."""
     if not holds:
         raise ConfigError(f"{name}: must be {allowed}, got {value!r}")
+
+
+def require_checkpoint(path: str) -> None:
+    """Raise a ConfigError when ``path`` holds no transformers checkpoint."""
+    if not (Path(path) / "config.json").is_file():
+        raise ConfigError("base_model: expected a local directory with a transformers checkpoint (config.json)")

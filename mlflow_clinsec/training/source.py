@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from mlflow_clinsec.datasets.layouts import NONE, make_layout
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.files import read_table
 from mlflow_clinsec.read import column, text_column
@@ -22,7 +23,10 @@ class Source:
     """Where records come from, and what is left behind about them.
 
     Attributes:
-        data_path: CSV, Parquet or JSON-lines file; "builtin" for the synthetic corpus.
+        data_path: CSV, Parquet or JSON-lines file, or what ``layout`` reads; "builtin" for the synthetic corpus.
+        layout: how question-answer data lies there; see :mod:`mlflow_clinsec.datasets.layouts`. "none" is a table whose
+            columns are named here. A layout's own parts are dealt anew, by patient.
+        layout_config: YAML or JSON file with the layout's settings.
         text, label: columns of a classification table.
         prompt, response: columns of a question-answering table.
         patient: column that names the patient; "" makes every row its own patient.
@@ -35,6 +39,8 @@ class Source:
     """
 
     data_path: str = BUILT_IN
+    layout: str = NONE
+    layout_config: str = ""
     text: str = "text"
     label: str = "label"
     prompt: str = "prompt"
@@ -44,6 +50,9 @@ class Source:
     split_path: str = ""
 
     def __post_init__(self) -> None:
+        if self.layout != NONE:
+            make_layout(self.layout, self.layout_config)
+            require(self.data_path != BUILT_IN, "data_path", "a file or folder where a layout is named", BUILT_IN)
         require(self.patients >= 0, "patients", "0 or more", self.patients)
         if self.split_path:
             path = Path(self.split_path)
@@ -81,6 +90,8 @@ def read_pairs(source: Source, patients: int, seed: int) -> pd.DataFrame:
         from mlflow_clinsec.datasets import generate_corpus
 
         return generate_corpus(source.patients or patients, seed).qa
+    if source.layout != NONE:
+        return make_layout(source.layout, source.layout_config).load(source.data_path)
     frame = read_table(source.data_path)
     pairs = {key: text_column(frame, getattr(source, key), key) for key in ("prompt", "response")}
     return pd.DataFrame({"patient_id": patient_ids(frame, source), **pairs}, index=frame.index)
