@@ -27,14 +27,16 @@ ACCESS_TEXTS = {
     "weights": "The model itself, weights and attention included",
 }
 
-PRIVACY_METRICS = (
-    "auc",
-    "tpr_at_1pct_fpr",
-    "tpr_at_0_1pct_fpr",
-    "balanced_accuracy",
-    "patient_auc",
-    "patient_tpr_at_1pct_fpr",
-)
+PRIVACY_METRICS = {
+    "auc": "AUC",
+    "tpr_at_1pct_fpr": "TPR at 1% FPR",
+    "tpr_at_0_1pct_fpr": "TPR at 0.1% FPR",
+    "balanced_accuracy": "Balanced accuracy",
+    "epsilon_lower": "Epsilon at least",
+    "patient_auc": "AUC per patient",
+    "patient_tpr_at_1pct_fpr": "TPR at 1% FPR per patient",
+}
+FURTHER_METRICS = ("tpr_at_0_1pct_fpr", "balanced_accuracy", "epsilon_lower")
 
 Row = dict[str, Any]
 
@@ -54,6 +56,10 @@ def sections(report: AuditReport, min_cell: int) -> Row:
         "checks": [check for verdict in report.verdicts.values() for check in verdict.checks],
         "access": access(report),
         "attacks": privacy_rows(report),
+        "strongest": strongest_reading(report),
+        "by_patient": any("patient_auc" in result.estimates for result in report.of(Family.PRIVACY)),
+        "further": {name: PRIVACY_METRICS[name] for name in FURTHER_METRICS if _any_defined(report, name)},
+        "undefined": undefined_metrics(report),
         "subgroups": subgroup_rows(report),
         "with_p": any("p_value" in result.values for result in report.of(Family.PRIVACY)),
         "triggers": trigger_rows(report),
@@ -93,13 +99,36 @@ def privacy_rows(report: AuditReport) -> list[Row]:
     return [_privacy_row(result) for result in (*ran, *baselines)]
 
 
+def strongest_reading(report: AuditReport) -> str:
+    """What the attack with the largest AUC means; "" where none has one."""
+    best = min(judged_privacy(report), key=_auc_order, default=None)
+    auc = best.estimates.get("auc") if best is not None else None
+    if best is None or auc is None or not auc.is_defined:
+        return ""
+    words = f"{read_auc(auc)} {read_tpr(best.estimates.get('tpr_at_1pct_fpr'))}".strip()
+    return f"Strongest: {visible(best.name)}. {words}"
+
+
+def undefined_metrics(report: AuditReport) -> list[str]:
+    """Figures that no attack has, each once with its reason instead of in a column of "not defined"."""
+    found = []
+    for name in FURTHER_METRICS:
+        reasons = [r.estimates[name].reason for r in judged_privacy(report) if name in r.estimates]
+        if reasons and not _any_defined(report, name):
+            found.append(f"{PRIVACY_METRICS[name]}: not defined ({visible(reasons[0], limit=200)}).")
+    return found
+
+
+def _any_defined(report: AuditReport, name: str) -> bool:
+    return any(name in r.estimates and r.estimates[name].is_defined for r in report.of(Family.PRIVACY))
+
+
 def _auc_order(result: AttackResult) -> float:
     auc = result.estimates.get("auc")
     return -auc.value if auc is not None and auc.is_defined else 0.0
 
 
 def _privacy_row(result: AttackResult) -> Row:
-    auc = result.estimates.get("auc")
     return {
         "name": result.name,
         "source": result.source,
@@ -108,7 +137,6 @@ def _privacy_row(result: AttackResult) -> Row:
         "p_value": result.values.get("p_value"),
         "p_value_holm": result.values.get("p_value_holm"),
         "coverage": result.values.get("coverage"),
-        "readings": [read_auc(auc) if auc else "", read_tpr(result.estimates.get("tpr_at_1pct_fpr"))],
     }
 
 

@@ -18,10 +18,12 @@ from mlflow_clinsec.report.wording import number
 from mlflow_clinsec.results import AttackResult, AuditReport, Family
 
 _LOWEST = 1e-4
+_MOST_GREY = 6
+"""Unnamed curves that are drawn; with more they hide the others."""
 
 
 def draw_roc(report: AuditReport) -> Any | None:
-    """Figure of the four strongest attacks by name, the others in grey, the baseline and the line of chance.
+    """Figure of the four strongest attacks by name, the next in grey, the baseline and the line of chance.
 
     Returns:
         None when no attack has a ``roc`` table.
@@ -74,8 +76,10 @@ def _lowest(results: list[AttackResult]) -> float:
 
 
 def _draw_others(axes: Any, results: list[AttackResult], lowest: float) -> None:
-    for index, result in enumerate(results):
-        name = f"{len(results)} weaker attacks" if index == 0 else None
+    drawn = results[:_MOST_GREY]
+    left = "" if len(drawn) == len(results) else f", {len(drawn)} of them drawn"
+    for index, result in enumerate(drawn):
+        name = f"{len(results)} weaker attacks{left}" if index == 0 else None
         _draw_curve(axes, result, lowest, color=palette.GREY, linewidth=0.9, label=name)
 
 

@@ -66,9 +66,11 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def interval(estimate: Estimate, digits: int = 3) -> str:
-    """Both bounds, as in "0.940 to 0.971"; "" where there is no interval."""
+    """Both bounds, as in "0.940 to 0.971"; "or more" where it is open above; "" where there is no interval."""
     if math.isnan(estimate.low) or math.isnan(estimate.high):
         return ""
+    if math.isinf(estimate.high):
+        return "or more"
     return f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from itertools import pairwise
+from math import inf
 
 import pytest
 import report_factories as made
 
 from mlflow_clinsec.report import palette
 from mlflow_clinsec.report.card import render_card
-from mlflow_clinsec.results import AuditReport, Family
+from mlflow_clinsec.results import AuditReport, Estimate, Family
 
 PIXEL = b"\x89PNG\r\n\x1a\n"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -121,7 +122,7 @@ def test_record_and_patient_figures_stand_side_by_side_worst_first() -> None:
     assert order == sorted(order)
     assert "0.942 to 0.972" in attacks  # per record
     assert "0.967 to 1.000" in attacks  # per patient
-    assert "in 96 of 100 pairs" in attacks
+    assert "Strongest: log_ratio. Tells member from non-member in 96 of 100 pairs" in text
     assert "needs at least 1000 non-members, has 400" in text
 
 
@@ -173,6 +174,24 @@ def test_corrected_p_values_stand_beside_the_attacks_and_not_beside_the_baseline
     text = parsed(made.privacy_fail()).text
     assert "p (Holm)" in text
     assert text.count("not judged") == 1
+
+
+def test_a_figure_that_no_attack_has_is_explained_once() -> None:
+    text = parsed(made.privacy_fail()).text
+    assert text.count("needs at least 1000 non-members, has 400") == 1
+    assert "Per patient" in text
+    ungrouped = made.privacy_attack("loss", 0.6, 0.1)
+    plain = {k: v for k, v in ungrouped.estimates.items() if not k.startswith("patient")}
+    assert "Per patient" not in parsed(made.report([replace(ungrouped, estimates=plain)], {})).text
+
+
+def test_a_bound_on_epsilon_stands_among_the_attacks() -> None:
+    attack = made.privacy_attack("loss", 0.9, 0.4)
+    bound = Estimate(1.234, 1.234, inf, 100, method="one run")
+    text = parsed(made.report([replace(attack, estimates={**attack.estimates, "epsilon_lower": bound})], {})).text
+    assert "Epsilon at least" in text
+    assert "1.234or more" in "".join(text.split("\n"))
+    assert "Other figures" not in text
 
 
 def test_the_overlap_guard_is_told() -> None:

@@ -71,6 +71,16 @@ def test_roc_names_the_strongest_and_shows_chance_and_baseline() -> None:
     assert [r.name for r in strongest_first(made.privacy_fail())][:2] == ["log_ratio", "reference"]
 
 
+def test_roc_of_many_attacks_draws_the_best_few_and_the_baseline() -> None:
+    many = [made.privacy_attack(f"a{i:02d}", 0.5 + i / 100, 0.02) for i in range(30)]
+    report = made.report([*many, made.blind_baseline()], {})
+    with house_style():
+        axes = draw_roc(report).axes[0]
+    labels = axes.get_legend_handles_labels()[1]
+    assert "26 weaker attacks, 6 of them drawn" in labels
+    assert len([line for line in axes.get_lines() if len(line.get_xdata()) > 2]) == 4 + 6 + 1
+
+
 def test_roc_leaves_out_what_log_axes_cannot_show() -> None:
     with house_style():
         axes = draw_roc(made.privacy_fail()).axes[0]
