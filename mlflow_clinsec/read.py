@@ -6,6 +6,7 @@ Messages name columns and count rows; they never quote a value of a record.
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.levels import category_levels, rarity_bands
 from mlflow_clinsec.targets.answers import label_text
 from mlflow_clinsec.targets.precomputed import collect_precomputed
+
+logger = logging.getLogger(__name__)
 
 
 def read_records(frame: pd.DataFrame, config: AuditConfig, target_column: str | None = None) -> AuditData:
@@ -43,7 +46,7 @@ def read_records(frame: pd.DataFrame, config: AuditConfig, target_column: str | 
     if config.privacy is not None:
         member = _members(frame, config.privacy.member)
         _refuse_shared_patients(member, group)
-    return AuditData(
+    data = AuditData(
         prompts,
         responses,
         group,
@@ -55,6 +58,7 @@ def read_records(frame: pd.DataFrame, config: AuditConfig, target_column: str | 
         subgroups=_subgroups(frame, config, group),
         precomputed=collect_precomputed(frame, config.precomputed),
     )
+    return _without_canaries(data)
 
 
 def column(frame: pd.DataFrame, name: str, key: str) -> pd.Series[Any]:
@@ -216,6 +220,19 @@ def _canaries(config: AuditConfig) -> AuditData | None:
     """The planted canaries, where there is a manifest of them."""
     path = config.privacy.canaries if config.privacy else None
     return None if path is None else read_canaries(path, config.data.label_names)
+
+
+def _without_canaries(data: AuditData) -> AuditData:
+    """The records that are no canaries of the manifest: those are judged apart, and are easier found than patients."""
+    if data.canaries is None or data.member is None:
+        return data
+    known = set(zip(data.canaries.prompts, data.canaries.responses, strict=True))
+    keep = np.array([pair not in known for pair in zip(data.prompts, data.responses, strict=True)], dtype=np.bool_)
+    if not data.member[keep].any() or data.member[keep].all():
+        raise DataError("privacy.canaries: all records of one side are canaries of the manifest; nothing else is left.")
+    if not keep.all():
+        logger.warning("clinsec: %d audited records are canaries of the manifest; left out", int((~keep).sum()))
+    return data.select(keep)
 
 
 def _ready_rewrites(frame: pd.DataFrame, config: AuditConfig) -> tuple[tuple[str, ...], ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import mannwhitneyu
 
@@ -150,6 +151,20 @@ def test_the_manifest_alone_brings_the_test_in(planted: tuple[Planted, str]) -> 
 def test_a_missing_manifest_stops_the_audit_while_reading() -> None:
     with pytest.raises(DataError, match=r"privacy\.canaries: no such file"):
         read_records(FRAME, _config("nowhere.json"))
+
+
+def test_canaries_among_the_audited_records_are_left_out(
+    planted: tuple[Planted, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    made, path = planted
+    added = made.records.assign(member=True, patient_id=[f"c{i}" for i in range(len(made.records))])
+    data = read_records(pd.concat([FRAME, added], ignore_index=True), _config(path))
+    assert data.responses == tuple(FRAME["text"])
+    assert data.member is not None
+    assert data.member.tolist() == FRAME["member"].tolist()
+    assert f"{len(added)} audited records are canaries" in caplog.text
+    with pytest.raises(DataError, match="all records of one side are canaries"):
+        read_records(pd.concat([FRAME[~FRAME["member"]], added], ignore_index=True), _config(path))
 
 
 def test_canaries_are_held_against_no_policy(planted: tuple[Planted, str]) -> None:

@@ -110,6 +110,11 @@ def test_a_started_answer_is_continued_as_it_was_scored() -> None:
     assert noted.split() == greedy(model, "no pain", 4)
 
 
+def test_an_answer_without_a_start_is_the_generated_one() -> None:
+    generator, prompts = CausalLMGenerator(tiny.tiny_llama(), tiny.word_tokenizer()), ["the patient has", "fever"]
+    assert generator.continue_answers(prompts, ["", ""], 5) == generator.generate(prompts, 5)
+
+
 def test_an_answer_never_outgrows_the_context() -> None:
     generator = CausalLMGenerator(tiny.tiny_gpt2(positions=16), tiny.word_tokenizer())
     short, long = generator.generate(["fever", "the patient has fever and cough . " * 4], 40)
