@@ -61,15 +61,21 @@ class ParaphraseCache:
             return None
         self._file.seek(place[0])
         found = read_line(self._file.read(place[1]))
-        return found[1] if found else None
+        return found[1] if found and found[0] == key else None  # another audit may write to the file meanwhile
 
     def put(self, key: str, entry: Entry) -> None:
-        """Keep an entry, at once."""
+        """Keep an entry, at once.
+
+        Raises:
+            ConfigError: it cannot be written.
+        """
         row = {"key": key, "accepted": entry.accepted, "refusals": dict(entry.refusals)}
         line = json.dumps(row).encode("ascii") + b"\n"
-        self._file.write(line)
-        end = self._file.seek(0, os.SEEK_END)
-        self._places[key] = (end - len(line), len(line))
+        try:
+            self._file.write(line)
+        except OSError as error:
+            raise ConfigError(f"{_KEY}: {FILE_NAME} cannot be written ({type(error).__name__}).") from None
+        self._places[key] = (self._file.tell() - len(line), len(line))
 
     def close(self) -> None:
         """Close the file."""

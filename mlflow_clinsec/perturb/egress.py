@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from mlflow_clinsec.errors import ConfigError
+
+_HARMLESS = frozenset({"api-version"})
 
 
 def host_of(url: str, key: str) -> str:
@@ -15,7 +17,8 @@ def host_of(url: str, key: str) -> str:
         key: name of the setting, for messages.
 
     Raises:
-        ConfigError: no http(s) address, or one that carries a user name or password, which reports would show.
+        ConfigError: no http(s) address, or one that carries a user name, a password or a query that may hold a key:
+            reports show addresses.
     """
     try:
         parts = urlsplit(url)
@@ -26,6 +29,8 @@ def host_of(url: str, key: str) -> str:
         raise ConfigError(f"{key}: expected an address that starts with http:// or https:// and names a host.")
     if parts.username is not None or parts.password is not None:
         raise ConfigError(f"{key}: holds a user name or password; name an environment variable in 'api_key_env'.")
+    if {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - _HARMLESS:
+        raise ConfigError(f"{key}: holds a query, which may hold a key; name an environment variable in 'api_key_env'.")
     return host
 
 

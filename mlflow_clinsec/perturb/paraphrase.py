@@ -70,7 +70,7 @@ class _Maker(NamedTuple):
 
 def _cache_of(options: ParaphraseOptions) -> AbstractContextManager[ParaphraseCache | None]:
     """The cache that the options ask for; None where they ask for none."""
-    return nullcontext() if options.cache is None else closing(ParaphraseCache(Path(options.cache)))
+    return nullcontext() if options.cache is None else closing(ParaphraseCache(Path(options.cache).expanduser()))
 
 
 def _kept_or_made(pair: Pair, maker: _Maker, cache: ParaphraseCache | None) -> tuple[Sequence[Pair], int, Counter[str]]:

@@ -55,14 +55,15 @@ def hide(
     """Mask every piece that overlaps a span.
 
     Args:
-        ids, offsets: the text's pieces and their character ranges.
+        ids, offsets: the text's pieces and their character ranges, ascending.
         spans: character ranges, ascending, that do not overlap.
         whole_words: put one mask for each span, instead of one for each of its pieces.
     """
     owner = np.full(len(ids), -1, dtype=np.int64)
+    first, last = np.array(offsets, dtype=np.int64).reshape(-1, 2).T
     for number, (start, stop) in enumerate(spans):
-        inside = [i for i, (first, last) in enumerate(offsets) if first < stop and last > start and last > first]
-        owner[inside] = number
+        owner[np.searchsorted(last, start, side="right") : np.searchsorted(first, stop)] = number
+    owner[first == last] = -1
     first_of_span = np.r_[True, owner[1:] != owner[:-1]] if len(owner) else np.zeros(0, dtype=bool)
     kept = (owner < 0) | first_of_span if whole_words else np.ones(len(ids), dtype=bool)
     hidden, owner = np.where(owner >= 0, mask_id, ids)[kept], owner[kept]

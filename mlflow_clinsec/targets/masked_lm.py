@@ -128,7 +128,7 @@ def refuse_other_models(model: Any, tokenizer: Any) -> None:
         TargetError: it is none.
     """
     name = type(model).__name__
-    if not name.endswith("ForMaskedLM") and not name.endswith("ForPreTraining"):
+    if not name.endswith("ForMaskedLM"):
         raise TargetError(f"{name}: needs a masked language model (a fill-mask model)")
     if tokenizer is None or getattr(tokenizer, "mask_token_id", None) is None:
         raise TargetError(f"{name}: the model came without a tokeniser that has a mask token")

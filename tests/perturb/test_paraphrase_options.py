@@ -33,6 +33,7 @@ def config(paraphrase: dict[str, Any], **privacy: Any) -> AuditConfig:
         ({"engine": "endpoint", "endpoint": {"url": "file:///etc/passwd"}}, r"endpoint\.url: expected an address"),
         ({"engine": "endpoint", "endpoint": {"url": "https://x/", "retries": -1}}, "at least 0"),
         ({"engine": "endpoint", "endpoint": {"url": "https://x/", "api_key": "k"}}, "unknown key 'api_key'"),
+        ({"engine": "endpoint", "endpoint": {"url": "https://x.org/v1?key=SECRET"}}, "holds a query"),
         ({"encoder": "somewhere"}, "'encoder' and 'min_similarity' go together"),
         ({"min_similarity": 0.8}, "'encoder' and 'min_similarity' go together"),
         ({"encoder": "e", "min_similarity": 1.5}, "at most 1"),
