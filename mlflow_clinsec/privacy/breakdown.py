@@ -1,8 +1,8 @@
 """How well the strongest attack does in each subgroup, without giving a small group away.
 
 A level is shown by its name only when at least ``min_cell`` members and as many non-members (patients) stand in it;
-the others are pooled under "other", together with the next smallest level where they alone are too few. So no cell
-needs hiding, and none can be worked out from the others.
+the others are pooled under "other". Where they are too few even together, they are left out, and the counts of the
+smallest level that is shown are withheld, so that nobody can work the others out from the totals.
 
 The attack was chosen for its AUC over all records, and several levels are looked at: the intervals allow for
 neither, and show where to look rather than prove a difference.
@@ -10,8 +10,8 @@ neither, and show where to look rather than prove a difference.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ BoolArray = NDArray[np.bool_]
 
 TABLE = "subgroups"
 OTHER = "other"
+WITHHELD = "withheld"
 _LEAST_SIDE = 2  # an AUC needs two records on each side for any spread at all
 
 
@@ -62,7 +63,8 @@ def with_breakdown(
 def break_down(
     scores: FloatArray, data: AuditData, rng: np.random.Generator, *, min_cell: int, n_boot: int
 ) -> pd.DataFrame:
-    """One row per column and level: ``n_members`` and ``n_nonmembers`` (scored records), AUC and TPR at 1% FPR.
+    """One row per column and level: ``n_members`` and ``n_nonmembers`` (scored records, or "withheld"), AUC
+    and TPR at 1% FPR.
 
     Columns ``auc_low`` and ``auc_high`` are the 95% interval, as for all records. The TPR is NaN below 100 non-members.
     """
@@ -70,32 +72,39 @@ def break_down(
     usable = np.isfinite(scores)
     kept, records = scores[usable], data.select(usable)
     assert records.member is not None
-    rows = [
-        {"column": column, "level": level, **_row(kept[inside], records.select(inside), rng, n_boot)}
-        for column, levels in records.subgroups.items()
-        for level, inside in shown_levels(levels, records.member, records.group, max(min_cell, _LEAST_SIDE))
-    ]
+    rows = []
+    for column, levels in records.subgroups.items():
+        for level in shown_levels(levels, records.member, records.group, max(min_cell, _LEAST_SIDE)):
+            row = _row(kept[level.inside], records.select(level.inside), rng, n_boot)
+            withheld = {} if level.counted else dict.fromkeys(("n_members", "n_nonmembers"), WITHHELD)
+            rows.append({"column": column, "level": level.name, **row, **withheld})
     return pd.DataFrame(rows)
 
 
-def shown_levels(
-    levels: Sequence[str], member: BoolArray, group: NDArray[np.int64], least: int
-) -> Iterator[tuple[str, BoolArray]]:
-    """Each level that may be shown and its records, by name; "other" last; none where all together are too few."""
+@dataclass(frozen=True)
+class Level:
+    """A group that may be shown, its records, shape (n,), and whether their number may be shown too."""
+
+    name: str
+    inside: BoolArray
+    counted: bool = True
+
+
+def shown_levels(levels: Sequence[str], member: BoolArray, group: NDArray[np.int64], least: int) -> list[Level]:
+    """The groups with at least ``least`` patients on each side, by name, "other" last."""
     names = np.array(levels, dtype=object)
     sizes = {str(name): _smaller_side(names == name, member, group) for name in np.unique(names)}
     pooled = [name for name in sizes if sizes[name] < least]
     if pooled and OTHER in sizes and OTHER not in pooled:  # the data's own "other" cannot stand beside ours
         pooled.append(OTHER)
-    for name in sorted(sizes, key=lambda name: sizes[name]):
-        if pooled and name not in pooled and _smaller_side(np.isin(names, pooled), member, group) < least:
-            pooled.append(name)
-    for name in sizes:
-        if name not in pooled:
-            yield name, names == name
+    shown = [Level(name, names == name) for name in sizes if name not in pooled]
     rest = np.isin(names, pooled)
     if pooled and _smaller_side(rest, member, group) >= least:
-        yield OTHER, rest
+        return [*shown, Level(OTHER, rest)]
+    if not pooled or not shown:
+        return shown
+    smallest = min(shown, key=lambda level: sizes[level.name])
+    return [replace(level, counted=False) if level is smallest else level for level in shown]
 
 
 def _smaller_side(inside: BoolArray, member: BoolArray, group: NDArray[np.int64]) -> int:

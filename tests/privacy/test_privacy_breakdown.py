@@ -36,8 +36,10 @@ def _data(levels: dict[str, list[str]], member: np.ndarray, group: np.ndarray | 
     )
 
 
-def _names(levels: list[str], member: np.ndarray, group: np.ndarray, least: int = 11) -> dict[str, int]:
-    return {name: int(inside.sum()) for name, inside in shown_levels(levels, member, group, least)}
+def _names(levels: list[str], member: np.ndarray, group: np.ndarray, least: int = 11) -> dict[str, int | None]:
+    """Records of each level that is shown; None where their number is withheld."""
+    found = shown_levels(levels, member, group, least)
+    return {level.name: int(level.inside.sum()) if level.counted else None for level in found}
 
 
 def _sides(*levels: tuple[str, int, int]) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -47,17 +49,18 @@ def _sides(*levels: tuple[str, int, int]) -> tuple[list[str], np.ndarray, np.nda
     return names, member, np.arange(len(names))
 
 
-def test_eleven_patients_are_shown_and_ten_are_pooled() -> None:
+def test_eleven_patients_are_shown_and_ten_are_not() -> None:
     assert _names(*_sides(("F", 11, 30), ("M", 40, 40))) == {"F": 41, "M": 80}
-    # ten members of F: F is pooled with M, or M's numbers and the totals would give F away
-    assert _names(*_sides(("F", 10, 30), ("M", 40, 40))) == {"other": 120}
-    assert _names(*_sides(("F", 30, 10), ("M", 40, 40))) == {"other": 120}
+    # ten members of F: F is left out, and M's number withheld, or the total would give F's away
+    assert _names(*_sides(("F", 10, 30), ("M", 40, 40))) == {"M": None}
+    assert _names(*_sides(("F", 30, 10), ("M", 40, 40))) == {"M": None}
 
 
-def test_small_levels_are_pooled_with_the_next_smallest_only() -> None:
-    sized = _sides(("a", 4, 4), ("b", 20, 20), ("c", 50, 50))
-    assert _names(*sized) == {"c": 100, "other": 48}
+def test_small_levels_are_pooled_where_they_suffice_together() -> None:
     assert _names(*_sides(("a", 6, 6), ("b", 6, 6), ("c", 50, 50))) == {"c": 100, "other": 24}
+    # a few patients without an entry do not cost the comparison of the others
+    sized = _sides(("F", 40, 45), ("M", 50, 50), ("missing", 4, 4))
+    assert _names(*sized) == {"F": None, "M": 100}
 
 
 def test_nothing_is_shown_where_all_together_are_too_few() -> None:
@@ -69,7 +72,7 @@ def test_patients_are_counted_not_notes() -> None:
     names = ["F"] * 60 + ["M"] * 60
     member = np.array([True] * 30 + [False] * 30 + [True, False] * 30)
     group = np.array([0] * 30 + list(range(1, 31)) + list(range(31, 91)))
-    assert set(_names(names, member, group)) == {"other"}
+    assert _names(names, member, group) == {"M": None}
 
 
 def test_the_datas_own_other_is_not_shown_beside_ours() -> None:
@@ -81,13 +84,15 @@ def test_the_datas_own_other_is_not_shown_beside_ours() -> None:
 def test_every_shown_level_is_large_and_no_record_is_left_to_be_worked_out(rows: list[tuple[str, bool, int]]) -> None:
     names, member = [row[0] for row in rows], np.array([row[1] for row in rows])
     group = np.array([row[2] * 2 + row[1] for row in rows])  # a patient is on one side only
-    shown = list(shown_levels(names, member, group, 11))
-    for _, inside in shown:
-        assert np.unique(group[inside & member]).size >= 11
-        assert np.unique(group[inside & ~member]).size >= 11
-    covered = sum(inside.astype(int) for _, inside in shown) if shown else np.zeros(len(rows))
-    assert set(np.unique(covered)) in ({0}, {1})  # all records or none, each once
-    assert len({name for name, _ in shown}) == len(shown)
+    shown = shown_levels(names, member, group, 11)
+    for level in shown:
+        assert np.unique(group[level.inside & member]).size >= 11
+        assert np.unique(group[level.inside & ~member]).size >= 11
+    covered = sum((level.inside.astype(int) for level in shown), np.zeros(len(rows), dtype=int))
+    assert covered.max() <= 1
+    # what is left out is not the difference between the total and what is counted
+    assert not shown or covered.all() or sum(not level.counted for level in shown) == 1
+    assert len({level.name for level in shown}) == len(shown)
 
 
 def test_numbers_are_those_of_the_level_alone() -> None:
