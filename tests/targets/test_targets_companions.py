@@ -8,6 +8,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from masked_models import mask_tokenizer, saved, tiny_masked_lm, tiny_t5, tiny_writer
 from tiny_models import word_tokenizer
@@ -150,3 +151,30 @@ def test_code_of_its_own_is_never_run(folders: dict[str, str]) -> None:
             companions(**writing(folders["causal"]))
     finally:
         path.write_text(before)
+
+
+def test_an_evaluation_with_all_of_them(folders: dict[str, str], logged: dict[str, str]) -> None:
+    words = ["fever", "cough", "pain", "chest", "stable", "aspirin"]
+    rng = np.random.default_rng(0)
+    notes = pd.DataFrame({"text": [" ".join(rng.choice(words, 6)) for _ in range(24)], "member": [True, False] * 12})
+    config = {
+        "privacy": {
+            "member": "member",
+            "reference": folders["masked"],
+            "masked_model": logged["fill-mask"],
+            "paraphrase": {"engine": "transformers", "count": 1, "transformers": {"model": folders["causal"]}},
+            "bootstrap": 200,
+            "permutations": 999,
+        },
+        "report": {"figures": False},
+    }
+    with mlflow.start_run():
+        result = mlflow.models.evaluate(
+            logged["fill-mask"],
+            notes,
+            model_type="clinical-language-model",
+            evaluators="clinsec",
+            evaluator_config=config,
+        )
+    assert 0 <= result.metrics["clinsec/privacy/masked_energy/auc"] <= 1
+    assert 0 <= result.metrics["clinsec/privacy/masked_loss/auc"] <= 1
