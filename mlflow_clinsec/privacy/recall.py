@@ -119,7 +119,7 @@ RECALL = membership_attack(
     options=RecallOptions(),
     new_text=True,
     default=False,
-    departures="patients who lend records to P are not judged; P keeps to half of the model's context",
+    departures="patients who lend records to P are not judged; P is cut to what the records leave of the context",
 )
 
 CON_RECALL = membership_attack(

@@ -33,18 +33,28 @@ def encode_shots(tokenizer: Any, shots: Sequence[tuple[str, str]]) -> NDArray[np
     return np.concatenate(parts).astype(np.int64) if parts else np.empty(0, dtype=np.int64)
 
 
+def fitting(shots: NDArray[np.int64], pairs: Sequence[EncodedPair], limit: int | None) -> NDArray[np.int64]:
+    """The end of the shots that leaves room for the longest pair, but a quarter of the context at least.
+
+    All pairs meet the same shots, so that none is told from another by how much of them it meets.
+    """
+    if limit is None:
+        return shots
+    room = max(limit - max((len(pair) for pair in pairs), default=0), limit // 4)
+    return shots[max(0, len(shots) - room) :]
+
+
 def put_behind(tokenizer: Any, shots: NDArray[np.int64], pair: EncodedPair, limit: int | None) -> EncodedPair:
     """The pair with the shots before it; BOS, where there is one, stays in front.
 
     Args:
-        shots: from :func:`encode_shots`.
-        limit: tokens that the model takes; None when it has no limit. The shots keep to half of them and lose their
-            beginning; of a record longer than the other half, the first tokens stay.
+        shots: from :func:`fitting`.
+        limit: tokens that the model takes; None when it has no limit. Of a pair that is longer than what the shots
+            leave, the first tokens stay.
     """
     start = len(pair) - len(_without_bos(tokenizer, pair))
-    kept = shots if limit is None else shots[max(0, len(shots) - limit // 2) :]
-    ids = np.concatenate([pair.input_ids[:start], kept, pair.input_ids[start:]])
-    scored = np.concatenate([pair.scored[:start], np.zeros(len(kept), dtype=bool), pair.scored[start:]])
+    ids = np.concatenate([pair.input_ids[:start], shots, pair.input_ids[start:]])
+    scored = np.concatenate([pair.scored[:start], np.zeros(len(shots), dtype=bool), pair.scored[start:]])
     return EncodedPair(ids[:limit], scored[:limit])
 
 

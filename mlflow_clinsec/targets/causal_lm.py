@@ -19,7 +19,7 @@ from mlflow_clinsec.scoring.heads import OutputHead, choose_head, input_device
 from mlflow_clinsec.scoring.inputs import padding_id
 from mlflow_clinsec.scoring.limits import context_length
 from mlflow_clinsec.scoring.modes import evaluating
-from mlflow_clinsec.scoring.shots import encode_shots, put_behind
+from mlflow_clinsec.scoring.shots import encode_shots, fitting, put_behind
 from mlflow_clinsec.scoring.sweep import sweep
 from mlflow_clinsec.targets.protocols import TokenStats
 
@@ -71,10 +71,10 @@ class CausalLMScorer:
         Raises:
             TargetError: the model gave log-probabilities that are not numbers.
         """
-        limits = [limit for limit in (self._max_length, context_length(self._model)) if limit]
-        before = encode_shots(self._tokenizer, shots)
+        limit = min([limit for limit in (self._max_length, context_length(self._model)) if limit], default=None)
         pairs = encode_pairs(self._tokenizer, prompts, responses, self._scope)
-        return self._sweep([put_behind(self._tokenizer, before, pair, min(limits, default=None)) for pair in pairs])
+        before = fitting(encode_shots(self._tokenizer, shots), pairs, limit)
+        return self._sweep([put_behind(self._tokenizer, before, pair, limit) for pair in pairs])
 
     def _sweep(self, pairs: Sequence[EncodedPair]) -> TokenStats:
         with self._as_asked():

@@ -103,7 +103,8 @@ class ContextScorer(Protocol):
         """Statistics of the tokens that :class:`TokenScorer` scores, each record with the same shots before it.
 
         Args:
-            shots: (prompt, response) pairs. They take up half of the model's context at most.
+            shots: (prompt, response) pairs, cut to what the longest record leaves of the model's context, or to a
+                quarter of the context where it leaves less.
 
         Returns:
             One entry per record, in the order given; only the first tokens of a response that does not fit.

@@ -57,19 +57,27 @@ def test_full_scope_scores_the_prompt_but_never_a_shot() -> None:
     assert counts.tolist() == scorer.token_stats(PROMPTS, RESPONSES).counts.tolist() == [5, 6, 1]
 
 
-def test_shots_keep_to_half_of_the_context_and_the_record_to_the_rest() -> None:
-    # a context of 8: the shots' last 4 words, then BOS is the fifth token, so that 3 of the record's 5 words fit
+def test_shots_are_cut_to_what_the_longest_record_leaves() -> None:
+    # a context of 8, of which BOS and five words take 6: the shots' last two words stay, for the short record too
     model = tiny.tiny_gpt2(positions=8)
-    scorer = CausalLMScorer(model, tiny.word_tokenizer())
-    behind = scorer.stats_after(SHOTS, [""], [RESPONSES[0]])
-    assert behind.counts.tolist() == [3]
-    words = ["left", "chest", "stable", ".", *RESPONSES[0].split()[:3]]
-    np.testing.assert_allclose(behind.logp, by_hand(model, words, 3), atol=1e-4)
+    behind = CausalLMScorer(model, tiny.word_tokenizer()).stats_after(SHOTS, ["", ""], [RESPONSES[0], "stable"])
+    assert behind.counts.tolist() == [5, 1]
+    for row, response in zip(behind.rows(behind.logp), [RESPONSES[0], "stable"], strict=True):
+        words = ["stable", ".", *response.split()]
+        np.testing.assert_allclose(row, by_hand(model, words, len(response.split())), atol=1e-4)
+
+
+def test_shots_get_a_quarter_of_the_context_and_a_long_record_the_rest() -> None:
+    # a context of 8: two words of the shots and BOS leave room for five of the record's nine words
+    model, long = tiny.tiny_gpt2(positions=8), "the patient has fever and cough and no pain"
+    behind = CausalLMScorer(model, tiny.word_tokenizer()).stats_after(SHOTS, [""], [long])
+    assert behind.counts.tolist() == [5]
+    np.testing.assert_allclose(behind.logp, by_hand(model, ["stable", ".", *long.split()[:5]], 5), atol=1e-4)
 
 
 def test_max_length_is_a_limit_too() -> None:
-    scorer = CausalLMScorer(tiny.tiny_llama(), tiny.word_tokenizer(), max_length=8)
-    assert scorer.stats_after(SHOTS, [""], [RESPONSES[0]]).counts.tolist() == [3]
+    scorer = CausalLMScorer(tiny.tiny_llama(), tiny.word_tokenizer(), max_length=4)
+    assert scorer.stats_after(SHOTS, [""], [RESPONSES[0]]).counts.tolist() == [2]
 
 
 def test_a_tokeniser_without_bos_scores_the_same_tokens() -> None:
