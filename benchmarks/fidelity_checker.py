@@ -158,13 +158,21 @@ def _numbers(text: str) -> Counter[str]:
         text, times = re.subn(rf"(?<![\w])(?:{pattern})(?!\w)", " ", text, flags=re.IGNORECASE)
         found[name] += times
     for number in re.findall(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|(?<!\w)\.\d+|\d+", text):
-        found[format(float(number.replace(",", "")), "g")] += 1
+        found[_plain_number(number)] += 1
     for tens, units in re.findall(rf"\b({'|'.join(_TENS)})(?:[- ]({'|'.join(_WORDED[1:10])}))?\b", text.lower()):
         found[str(_TENS[tens] + (_WORDED.index(units) if units else 0))] += 1
     without_tens = re.sub(rf"\b(?:{'|'.join(_TENS)})[- ](?:{'|'.join(_WORDED[1:10])})\b", " ", text.lower())
     for word in re.findall(rf"\b(?:{'|'.join(_WORDED[2:])})\b", without_tens):  # "one" is often no number
         found[str(_WORDED.index(word))] += 1
     return +found
+
+
+def _plain_number(written: str) -> str:
+    """ "1,200.0" as 1200; a list of digits with commas that is no number ("1,2") as it stands."""
+    try:
+        return format(float(re.sub(r",(?=\d{3})", "", written)), ".12g")
+    except ValueError:
+        return written
 
 
 def _amounts(text: str) -> Counter[tuple[str, str]]:
@@ -174,7 +182,7 @@ def _amounts(text: str) -> Counter[tuple[str, str]]:
     spellings = "|".join(f"(?P<{name}>{pattern})" for name, pattern in _UNITS.items())
     for match in re.finditer(rf"(?P<_n>\d+(?:[.,]\d+)*)[ -]?(?:{spellings})(?![\w])", text, re.IGNORECASE):
         unit = next(name for name in _UNITS if match[name])
-        found[match["_n"], unit] += 1
+        found[_plain_number(match["_n"]), unit] += 1
     return found
 
 

@@ -65,6 +65,7 @@ def measure(data: AuditData, count: int, seed: int) -> dict[str, object]:
     made = paraphrase_records(data, ParaphraseOptions(count=count), np.random.default_rng(seed))
     seconds = time.process_time() - started
     change = [word_change(data.responses[i], text) for i, text in zip(made.record, made.responses, strict=True)]
+    gate = FidelityGate(min_change=0.0, max_change=1.0)
     acceptance = made.accepted[made.tried > 0] / made.tried[made.tried > 0]
     return {
         "records": len(data),
@@ -74,7 +75,8 @@ def measure(data: AuditData, count: int, seed: int) -> dict[str, object]:
         "pooled_acceptance": round(float(made.accepted.sum() / made.tried.sum()), 4),
         "rewrites_per_cpu_second": round(float(made.accepted.sum() / seconds), 1),
         "refusals": dict(made.refusals),
-        "planted_errors_refused": plant_errors(data, made, np.random.default_rng(seed)),
+        "planted_errors_refused": plant_errors(data, made, gate.meaning_refusal, np.random.default_rng(seed)),
+        "planted_errors_seen_by_second_opinion": plant_errors(data, made, differences, np.random.default_rng(seed)),
     }
 
 
@@ -95,9 +97,14 @@ ERRORS: dict[str, tuple[str, Callable[[re.Match[str]], str]]] = {
 }
 
 
-def plant_errors(data: AuditData, made: ParaphraseSet, rng: np.random.Generator) -> dict[str, str]:
-    """Error -> "refused/planted": one error at a random place of each accepted rewrite that offers one."""
-    gate = FidelityGate(min_change=0.0, max_change=1.0)
+def plant_errors(
+    data: AuditData, made: ParaphraseSet, seen: Callable[[str, str], object], rng: np.random.Generator
+) -> dict[str, str]:
+    """Error -> "seen/planted": one error at a random place of each accepted rewrite that offers one.
+
+    Args:
+        seen: (original, wrong rewrite) -> whether the mistake is noticed.
+    """
     refused: Counter[str] = Counter()
     planted: Counter[str] = Counter()
     for record, text in zip(made.record, made.responses, strict=True):
@@ -107,7 +114,7 @@ def plant_errors(data: AuditData, made: ParaphraseSet, rng: np.random.Generator)
                 place = places[int(rng.integers(len(places)))]
                 wrong = text[: place.start()] + change(place) + text[place.end() :]
                 planted[error] += 1
-                refused[error] += bool(gate.meaning_refusal(data.responses[record], wrong))
+                refused[error] += bool(seen(data.responses[record], wrong))
     return {error: f"{refused[error]}/{planted[error]}" for error in ERRORS}
 
 
@@ -165,6 +172,12 @@ def measure_yield(folder: Path, records: int, count: int, seed: int) -> dict[str
     }
 
 
+def sides_of(folder: Path, records: int, seed: int) -> dict[str, AuditData]:
+    """Real notes and real questions with answers."""
+    places = {name: DATA_SETS[name] for name in ("transcriptions", "questions")}
+    return {name: load(folder / place[0], *place[1:], records, seed) for name, place in places.items()}
+
+
 def main() -> None:
     """Run the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -181,13 +194,7 @@ def main() -> None:
         "second_opinion": lambda: ask_again(folder, given.count, given.seed),
         "people": lambda: judge_people(folder / HUMAN[0], *HUMAN[1:], given.records, given.seed),
         "question_pairs": lambda: judge_question_pairs(folder / MORE_SETS["pairs"][0], given.seed),
-        "sides": lambda: compare_sides(
-            {
-                n: load(folder / DATA_SETS[n][0], *DATA_SETS[n][1:], 150, given.seed)
-                for n in ("transcriptions", "questions")
-            },
-            given.seed,
-        ),
+        "sides": lambda: compare_sides(sides_of(folder, given.records, given.seed), given.seed),
     }
     report: dict[str, object] = {}
     for part in given.parts:

