@@ -59,11 +59,10 @@ def beyond_token(stats: TokenStats, ratio: FloatArray, group: NDArray[np.int64])
     """
     if stats.token_ids is None or ratio.size == 0:
         return ratio
-    _, token = np.unique(stats.token_ids, return_inverse=True)
-    patient = np.repeat(group, stats.counts)
-    _, own = np.unique(np.stack([patient, token]), axis=1, return_inverse=True)
-    others_sum = np.bincount(token, ratio)[token] - np.bincount(own.ravel(), ratio)[own.ravel()]
-    others_count = np.bincount(token)[token] - np.bincount(own.ravel())[own.ravel()]
+    known, token = np.unique(stats.token_ids, return_inverse=True)
+    _, own = np.unique(np.repeat(group, stats.counts) * len(known) + token, return_inverse=True)
+    others_sum = np.bincount(token, ratio)[token] - np.bincount(own, ratio)[own]
+    others_count = np.bincount(token)[token] - np.bincount(own)[own]
     return ratio - (others_sum + _PRIOR * ratio.mean()) / (others_count + _PRIOR)
 
 
