@@ -5,10 +5,10 @@ smaller epsilon. Zero says nothing was shown.
 
 :func:`epsilon_lower` is for members and non-members of a random split: a private training bounds TPR by
 exp(epsilon) FPR + delta, and TNR by exp(epsilon) FNR + delta (Jagielski 2020, arXiv 2006.07709, section 3; Nasr 2021,
-arXiv 2101.04535, section 4). Rates are bounded by Clopper-Pearson. The threshold is chosen on one half of the patients
-and judged on the other: choosing and judging on the same ones makes the bound positive on pure noise. A patient is
+arXiv 2101.04535, section 4). Rates are bounded by Clopper-Pearson. The threshold is chosen on a quarter of the patients
+and judged on the others: choosing and judging on the same ones makes the bound positive on pure noise. A patient is
 one unit, the mean of the records' scores, because notes of one patient are not independent. Departure: the sources
-train many models; here one model is judged on many patients, which is exact when nothing leaks, and otherwise takes
+train many models; here one model is judged on many patients, which holds when nothing leaks, and otherwise takes
 patients' scores as independent given the model.
 
 :func:`one_run_epsilon` is for canaries that were each put into the training by a coin flip of their own (Steinke,
@@ -31,8 +31,11 @@ from mlflow_clinsec.stats.arrays import BoolArray, FloatArray, as_flags, as_scor
 from mlflow_clinsec.stats.bootstrap import group_means
 from mlflow_clinsec.stats.folds import group_folds
 
-FEWEST_PER_SIDE = 4
-"""Members and non-members below which neither half could tell anything."""
+CHOOSING_FOLDS = 4
+"""One fold of so many chooses the threshold. In simulations a quarter gave larger bounds than a half did."""
+
+FEWEST_PER_SIDE = CHOOSING_FOLDS
+"""Members and non-members below which a fold could lack one of them."""
 
 GUESS_SHARES = (0.1, 0.25, 0.5, 1.0)
 """Shares of the canaries that are guessed at, half as included and half as not; fixed before any score is seen."""
@@ -56,7 +59,7 @@ def epsilon_lower(
         scores: shape (n,), larger means member; NaN records are left out.
         member: shape (n,), booleans.
         group: shape (n,), patient of each record; a patient holds members or non-members, not both.
-        rng: deals patients into the half that chooses the threshold and the half that is judged.
+        rng: deals patients into the quarter that chooses the threshold and those that are judged.
         delta: the delta at which epsilon is bounded.
         level: confidence that epsilon is not smaller.
 
@@ -73,7 +76,7 @@ def epsilon_lower(
     smaller = int(min(flags.sum(), (~flags).sum()))
     if smaller < FEWEST_PER_SIDE:
         return Estimate.undefined(f"needs {FEWEST_PER_SIDE} scored patients on each side, got {smaller}", smaller)
-    choosing = group_folds(np.arange(values.size), 2, rng, flags) == 0
+    choosing = group_folds(np.arange(values.size), CHOOSING_FOLDS, rng, flags) == 0
     threshold = _best_threshold(values[choosing], flags[choosing], delta, level)
     judged, truth = values[~choosing] >= threshold, flags[~choosing]
     hits, alarms = int(judged[truth].sum()), int(judged[~truth].sum())

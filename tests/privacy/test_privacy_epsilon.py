@@ -31,8 +31,8 @@ def test_epsilon_is_bounded_for_a_random_split_only() -> None:
     assert math.isnan(unknown.value)
     assert "privacy.split" in unknown.reason
     bound = judge(LOSS.with_options(RANDOM), SCORES, DATA, np.random.default_rng(0)).estimates["epsilon_lower"]
-    assert bound.value > 2  # 50 judged patients a side, told apart without error
-    assert bound.n == 100  # patients, not records
+    assert bound.value > 2  # 75 judged patients a side, told apart without error
+    assert bound.n == 150  # patients, not records
 
 
 def test_delta_lowers_the_bound() -> None:

@@ -67,7 +67,7 @@ def test_bound_rises_with_hits_falls_with_alarms_and_never_passes_perfection(
 def test_separated_patients_reach_the_bound_of_perfect_counts() -> None:
     member = np.arange(200) % 2 == 0
     estimate = epsilon_lower(member * 1.0, member, np.arange(200), np.random.default_rng(0))
-    assert estimate.value == pytest.approx(float(epsilon_from_counts(50, 50, 0, 50)))
+    assert estimate.value == pytest.approx(float(epsilon_from_counts(75, 75, 0, 75)))
     assert estimate.low == estimate.value
     assert estimate.high == math.inf
 
