@@ -41,6 +41,13 @@ def test_precomputed_losses(tmp_path: Path) -> None:
     assert "verdict: FAIL" in _run("precomputed_losses.py", tmp_path)
 
 
+@pytest.mark.slow
+def test_event_embeddings(tmp_path: Path) -> None:
+    assert "verdict: FAIL" in _run("event_embeddings.py", tmp_path)
+    kept = [path for path in (tmp_path / "mlruns").rglob("*") if path.suffix in (".npz", ".pkl", ".pt")]
+    assert not kept, "neither the patients' vectors nor a pickle is logged"
+
+
 def test_configuration_file_is_valid() -> None:
     config = AuditConfig.from_mapping(read_config(str(EXAMPLES / "audit.yaml")))
     assert config.backdoor is not None
