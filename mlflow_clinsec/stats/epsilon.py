@@ -22,7 +22,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit
+from scipy.special import bdtrc, expit
 from scipy.stats import beta, binom
 
 from mlflow_clinsec.errors import DataError
@@ -164,7 +164,7 @@ def one_run_p_value(canaries: int, guesses: int, correct: int, epsilon: float, d
     exp(epsilon) / (1 + exp(epsilon)) of randomised response (arXiv 2305.08846, Theorem 5.2 and appendix D).
     """
     accuracy = float(expit(epsilon))
-    tail = float(binom.sf(correct - 1, guesses, accuracy))
+    tail = float(bdtrc(correct - 1, guesses, accuracy))  # binom.sf, many times faster
     if delta == 0 or correct == 0:
         return min(tail, 1.0)
     below = np.cumsum(binom.pmf(np.arange(correct - 1, -1, -1), guesses, accuracy))
