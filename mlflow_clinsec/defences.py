@@ -23,7 +23,7 @@ from mlflow_clinsec.training.arms import train_arm
 from mlflow_clinsec.training.commands import parameters
 from mlflow_clinsec.training.curate import copied_forward
 from mlflow_clinsec.training.log import log_trained_model
-from mlflow_clinsec.training.pipeline import QAStart, TrainedModel, start_qa
+from mlflow_clinsec.training.pipeline import QAStart, TrainedModel, fitted, start_qa
 from mlflow_clinsec.training.plans import Arm, DefencePlan
 from mlflow_clinsec.training.publish import publish
 from mlflow_clinsec.training.source import BUILT_IN, Source, read_pairs
@@ -60,7 +60,7 @@ def run_defences(
         records = with_members(start.parts["train"], start.parts["held_out"])
         if source.data_path == BUILT_IN:
             start = _with_copies(start, plan, seed)
-        reference, base = _publish_base(start, plan)
+        reference, base = _publish_base(start, plan, seed)
         outcomes = []
         for number, arm in enumerate(arms, start=1):
             say(f"[{number}/{len(arms)}] {arm.name}: training, audit")
@@ -85,9 +85,9 @@ def _with_copies(start: QAStart, plan: DefencePlan, seed: int) -> QAStart:
     return replace(start, parts={**start.parts, "train": train})
 
 
-def _publish_base(start: QAStart, plan: DefencePlan) -> tuple[str, Mapping[str, Estimate]]:
+def _publish_base(start: QAStart, plan: DefencePlan, seed: int) -> tuple[str, Mapping[str, Estimate]]:
     """(URI or path of the base, its utility); a new base is logged to the parent run."""
-    length = plan.recipe.options.max_length
+    length = fitted(plan.recipe.options, start.model, start.tokenizer, seed).max_length
     utility = answer_utility(start.model, start.tokenizer, start.parts["held_out"], length)
     mlflow.log_metrics(flat(utility, "base/"))
     if plan.recipe.base_model:

@@ -32,7 +32,7 @@ class TrainedArm:
     Attributes:
         model: the tuned model; with LoRA, the base under its adapters.
         history: of the fine-tuning.
-        options: as they were used.
+        options: as they were used, within the model's context.
         facts: what the arm did to the rows and to the training, as metrics of its run: ``training/rows``,
             ``early_stopping/best_epoch``, ``dp/epsilon``, ``dp/delta``, ``dp/noise_multiplier``, ...
     """
@@ -59,10 +59,10 @@ def train_arm(arm: Arm, start: QAStart, plan: DefencePlan, seed: int) -> Trained
         model = with_lora(model, rank=plan.lora_rank, alpha=2.0 * plan.lora_rank, seed=seed)
     rows = training_rows(arm, start.parts["train"], seed)
     arm_start = replace(start, model=model)
-    options = arm_options(arm, plan, rows, len(start.parts["train"]))
+    options = fitted(arm_options(arm, plan, rows, len(start.parts["train"])), model, start.tokenizer, seed)
     facts = {"training/rows": float(len(rows))}
     if isinstance(options, DPOptions):
-        private = privately(arm_start, rows, options, seed)
+        private = privately(arm_start, rows, options)
         return TrainedArm(model, private.history, options, facts | guarantee_facts(private))
     if not arm.patience:
         return TrainedArm(model, tune(model, start.tokenizer, rows, options, seed), options, facts)
@@ -94,16 +94,10 @@ def arm_options(arm: Arm, plan: DefencePlan, rows: pd.DataFrame, before: int) ->
     return options
 
 
-def privately(start: QAStart, rows: pd.DataFrame, options: DPOptions, seed: int) -> PrivateTraining:
-    """DP-SGD on the rows, within the model's context."""
-    return finetune_privately(
-        start.model,
-        start.tokenizer,
-        rows["prompt"].tolist(),
-        rows["response"].tolist(),
-        rows["patient_id"].tolist(),
-        fitted(options, start.model, start.tokenizer, seed),
-    )
+def privately(start: QAStart, rows: pd.DataFrame, options: DPOptions) -> PrivateTraining:
+    """DP-SGD on the rows."""
+    prompts, responses, patients = (rows[name].tolist() for name in ("prompt", "response", "patient_id"))
+    return finetune_privately(start.model, start.tokenizer, prompts, responses, patients, options)
 
 
 def guarantee_facts(private: PrivateTraining) -> dict[str, float]:

@@ -94,6 +94,14 @@ def test_early_stopping_watches_the_validation_patients(start, plan, trained):
     assert facts["early_stopping/epochs"] == facts["early_stopping/best_epoch"] + 1 < 8
 
 
+def test_rows_longer_than_the_model_are_cut_to_its_context(start, plan, trained):
+    assert trained["plain"].options.max_length == 96
+    wide = replace(plan, recipe=replace(plan.recipe, options=replace(plan.recipe.options, max_length=4096)))
+    for name in ("plain", "early-stopping"):
+        arm = next(arm for arm in ARMS if arm.name == name)
+        assert train_arm(arm, start, wide, seed=0).options.max_length == 96
+
+
 def test_an_arm_can_be_repeated(start, plan, trained):
     arm = next(arm for arm in ARMS if arm.name == "dp")
     again = train_arm(arm, start, plan, seed=0)
