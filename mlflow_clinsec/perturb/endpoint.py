@@ -20,6 +20,7 @@ from mlflow_clinsec.perturb.egress import host_of, refuse_egress
 from mlflow_clinsec.perturb.exchange import ChatClient, Clock
 from mlflow_clinsec.perturb.instructions import instruction_or_default
 from mlflow_clinsec.perturb.options import EndpointOptions
+from mlflow_clinsec.perturb.pieces import rewrite_by_pieces
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ _LEAST_TOKENS, _MOST_TOKENS = 128, 8192
 
 
 class EndpointEngine:
-    """One request per rewrite, each with a seed of its own.
+    """One request per piece and rewrite, each with a seed of its own.
 
     Args:
         options: the address and how it is asked.
@@ -61,14 +62,20 @@ class EndpointEngine:
     def settings(self) -> Mapping[str, Any]:
         """See :class:`~mlflow_clinsec.perturb.engine.ParaphraseEngine`."""
         given = asdict(self._options)
-        return {name: given[name] for name in ("url", "model", "temperature")} | {"instruction": self._instruction}
+        return {name: given[name] for name in ("url", "model", "temperature", "piece_words")} | {
+            "instruction": self._instruction
+        }
 
     def propose(self, text: str, count: int, rng: np.random.Generator) -> list[str]:
         """See :class:`~mlflow_clinsec.perturb.engine.ParaphraseEngine`."""
-        seeds = rng.integers(2**31, size=count)
         if not text.strip():
             return []
-        return [self._client.ask(self._request(text, int(seed))) for seed in seeds]
+
+        def ask(piece: str) -> list[str]:
+            seeds = rng.integers(2**31, size=count)
+            return [self._client.ask(self._request(piece, int(seed))) for seed in seeds]
+
+        return rewrite_by_pieces(text, count, self._options.piece_words, ask)
 
     def _request(self, text: str, seed: int) -> dict[str, Any]:
         told = [{"role": "system", "content": self._instruction}] if self._instruction else []

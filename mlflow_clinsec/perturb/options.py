@@ -38,11 +38,13 @@ class TransformersOptions:
         model: MLflow URI or local folder.
         instruction: what the model is told before each text; our own words when left out, nothing when "".
         temperature: of sampling.
+        piece_words: texts of more words are rewritten piece by piece, at the ends of sentences and lines.
     """
 
     model: str
     instruction: str | None = None
     temperature: float = setting(0.9, low=0.01, high=2.0)
+    piece_words: int = setting(120, low=5)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class EndpointOptions:
             ``.../endpoints/NAME/invocations`` of an MLflow gateway.
         model: the server's name of the model; left out for an MLflow gateway, which has one model per address.
         api_key_env: environment variable that holds the key. The key itself never stands in a configuration.
-        instruction, temperature: as for ``transformers``.
+        instruction, temperature, piece_words: as for ``transformers``.
         timeout: seconds that one answer may take.
         retries: further tries after 408, 429, a server error, a time-out or an unreadable answer.
         requests_per_minute: upper bound.
@@ -68,6 +70,7 @@ class EndpointOptions:
     api_key_env: str | None = None
     instruction: str | None = None
     temperature: float = setting(0.9, low=0.0, high=2.0)
+    piece_words: int = setting(120, low=5)
     timeout: float = setting(60.0, low=0.1, high=3600.0)
     retries: int = setting(5, low=0, high=20)
     requests_per_minute: int = setting(60, low=1, high=100_000)

@@ -9,13 +9,14 @@ import numpy as np
 
 from mlflow_clinsec.perturb.instructions import instruction_or_default
 from mlflow_clinsec.perturb.options import TransformersOptions
+from mlflow_clinsec.perturb.pieces import rewrite_by_pieces
 
 if TYPE_CHECKING:
     from mlflow_clinsec.targets.companion_protocols import Rewriter
 
 
 class WrittenEngine:
-    """Asks a model for ``count`` samples per text; the seed of each call comes from the record's own generator."""
+    """Asks a model for ``count`` samples per piece of text; each call gets a seed from the record's own generator."""
 
     name = "transformers"
 
@@ -23,6 +24,7 @@ class WrittenEngine:
         self._rewriter = rewriter
         self._instruction = instruction_or_default(options.instruction)
         self._temperature = options.temperature
+        self._piece_words = options.piece_words
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -31,11 +33,16 @@ class WrittenEngine:
             "model": self._rewriter.digest,
             "instruction": self._instruction,
             "temperature": self._temperature,
+            "piece_words": self._piece_words,
         }
 
     def propose(self, text: str, count: int, rng: np.random.Generator) -> list[str]:
         """See :class:`~mlflow_clinsec.perturb.engine.ParaphraseEngine`."""
-        seed = int(rng.integers(2**31))
         if not text.strip():
             return []
-        return self._rewriter.write(self._instruction, text, count, self._temperature, seed)
+
+        def ask(piece: str) -> list[str]:
+            seed = int(rng.integers(2**31))
+            return self._rewriter.write(self._instruction, piece, count, self._temperature, seed)
+
+        return rewrite_by_pieces(text, count, self._piece_words, ask)

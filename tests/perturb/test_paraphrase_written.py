@@ -84,7 +84,12 @@ def test_the_users_own_words_go_first(given: str | None, told: str) -> None:
     engine = WrittenEngine(rewriter, TransformersOptions("m", instruction=given, temperature=0.5))
     engine.propose(TEXT, 2, np.random.default_rng(0))
     assert rewriter.asked[0][:4] == (told, TEXT, 2, 0.5)
-    assert engine.settings == {"model": "echo", "instruction": told, "temperature": 0.5}
+    assert engine.settings == {
+        "model": "echo",
+        "instruction": told,
+        "temperature": 0.5,
+        "piece_words": 120,
+    }
 
 
 def test_nothing_is_asked_of_an_empty_text() -> None:
