@@ -16,11 +16,17 @@ from mlflow_clinsec.datasets import generate_corpus
 from mlflow_clinsec.errors import ConfigError, DataError
 from mlflow_clinsec.privacy import table
 from mlflow_clinsec.read import read_records
-from mlflow_clinsec.results import AuditReport, Decision, Family, Status
+from mlflow_clinsec.results import AuditReport, Decision, Family, FindingWord, Status
 from mlflow_clinsec.targets.fakes import always_leaks, always_triggered, never_leaks
 from mlflow_clinsec.targets.protocols import Target
 
-PRIVACY: dict[str, Any] = {"member": "in_training", "group": "patient_id", "split": "random", "bootstrap": 300}
+PRIVACY: dict[str, Any] = {
+    "member": "in_training",
+    "group": "patient_id",
+    "split": "random",
+    "bootstrap": 300,
+    "permutations": 999,
+}
 BACKDOOR = {"triggers": ["mn", "cf"], "target_label": "alive", "positions": ["head", "random"]}
 COLUMNS = {"text": "text", "label": "outcome"}
 
@@ -47,6 +53,12 @@ def test_a_model_that_memorised_fails(notes: pd.DataFrame) -> None:
     loss = report.find(Family.PRIVACY, "loss")
     assert loss is not None
     assert loss.estimates["auc"].value > 0.99
+    # the smallest p of 999 permutations, times the number of attacks that Holm corrects for
+    tried = [r.values["p_value"] for r in report.of(Family.PRIVACY) if "p_value_holm" in r.values]
+    assert loss.values["p_value_holm"] == pytest.approx(0.001 * len(tried))
+    assert report.verdict.finding is not None
+    assert report.verdict.finding.word is FindingWord.LEAK
+    assert report.verdict.finding.p_value == pytest.approx(0.001 * len(tried))
 
 
 def test_a_model_that_did_not_does_not_fail(notes: pd.DataFrame) -> None:
@@ -55,6 +67,10 @@ def test_a_model_that_did_not_does_not_fail(notes: pd.DataFrame) -> None:
     blind = report.find(Family.PRIVACY, "blind")
     assert blind is not None
     assert blind.estimates["auc"].low < 0.5 < blind.estimates["auc"].high
+    assert "p_value_holm" not in blind.values
+    assert report.verdict.finding is not None
+    assert report.verdict.finding.word is FindingWord.NO_LEAK_DETECTABLE
+    assert report.verdict.finding.detectable_auc is not None
 
 
 def test_a_trigger_is_found_and_utility_is_read_on_held_out_records(notes: pd.DataFrame) -> None:
