@@ -209,6 +209,34 @@ def test_a_peft_model_brings_its_base_as_reference(store: Path, corpus: Any, qa:
     assert result.metrics["clinsec/privacy/reference/coverage"] == 1.0
 
 
+def _save(folder: Path, *parts: Any) -> str:
+    for part in parts:
+        part.save_pretrained(folder)
+    return str(folder)
+
+
+def test_several_references_serve_the_attacks_with_shadow_models(
+    language_model: Any, corpus: Any, qa: pd.DataFrame, tmp_path: Path
+) -> None:
+    tokenizer = train_tokenizer(corpus.qa["response"], "causal-lm", vocab_size=400)
+    shadows = [small_causal_lm(tokenizer, seed=seed, width=32, layers=1, heads=2) for seed in (1, 2)]
+    places = [_save(tmp_path / str(i), model, tokenizer) for i, model in enumerate(shadows)]
+    asked = {"attacks": ["lira", "rmia", "log_ratio"], "reference": places}
+    result, _ = _evaluate(language_model.model_uri, qa, {"privacy": PRIVACY | asked})
+    assert all(0 <= result.metrics[f"clinsec/privacy/{name}/auc"] <= 1 for name in asked["attacks"])
+    assert result.metrics["clinsec/privacy/rmia/coverage"] == 0.75
+
+
+def test_reference_classifiers_serve_theirs(classifier: Any, corpus: Any, notes: pd.DataFrame, tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(corpus.notes["text"], "classifier", vocab_size=400)
+    shadows = [small_encoder(tokenizer, ("died", "alive"), seed=seed, width=32, layers=2, heads=2) for seed in (1, 2)]
+    places = [_save(tmp_path / str(i), model, tokenizer) for i, model in enumerate(shadows)]
+    asked = {"attacks": ["lira_classifier", "rmia_classifier", "per_class"], "reference": places}
+    config = {"privacy": PRIVACY | asked, "data": {"label": "outcome", "text": "text"}}
+    result, _ = _evaluate(classifier.model_uri, notes, config)
+    assert all(0 <= result.metrics[f"clinsec/privacy/{name}/auc"] <= 1 for name in asked["attacks"])
+
+
 def test_labels_of_another_length_are_refused(store: Path) -> None:
     class Dataset:
         features_data = pd.DataFrame({"text": ["a", "b"]})
