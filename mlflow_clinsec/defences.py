@@ -19,11 +19,12 @@ from mlflow_clinsec.comparison import HEADINGS, Outcome, cells, flat, log_compar
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.results import Estimate
 from mlflow_clinsec.trained_audit import MEMBERSHIP, audit_logged, table_lines, with_members
+from mlflow_clinsec.training.accounting import plan_guarantee
 from mlflow_clinsec.training.arms import train_arm
 from mlflow_clinsec.training.commands import parameters
 from mlflow_clinsec.training.curate import copied_forward
 from mlflow_clinsec.training.log import log_trained_model
-from mlflow_clinsec.training.pipeline import QAStart, TrainedModel, fitted, start_qa
+from mlflow_clinsec.training.pipeline import QAStart, TrainedModel, deal_qa, fitted, start_qa
 from mlflow_clinsec.training.plans import Arm, DefencePlan
 from mlflow_clinsec.training.publish import publish
 from mlflow_clinsec.training.source import BUILT_IN, Source, read_pairs
@@ -54,6 +55,7 @@ def run_defences(
     clock = time.monotonic()
     limit = AuditConfig.from_mapping(_audit_config("", policy, seed)).policy.max_auc
     pairs = read_pairs(source, plan.recipe.patients, seed)
+    _check_budget(arms, plan, deal_qa(pairs, plan.recipe, seed)["train"])
     with mlflow.start_run(run_name="clinsec defences"):  # the run that `mlflow run` opened, where it did
         say("base: the model that every arm starts from")
         start = start_qa(pairs, plan.recipe, seed)
@@ -71,6 +73,13 @@ def run_defences(
         say(line)
     say(f"base, not fine-tuned: held-out NLL {base['nll'].value:.3f}. Done in {time.monotonic() - clock:.0f} s.")
     return outcomes
+
+
+def _check_budget(arms: Sequence[Arm], plan: DefencePlan, train: pd.DataFrame) -> None:
+    """Raise the ConfigError of a privacy budget that no noise can keep, before anything is trained."""
+    if any(arm.private for arm in arms):
+        units = train["patient_id"].nunique() if plan.private.unit == "patient" else len(train)
+        plan_guarantee(units, plan.private)
 
 
 def _audit_config(reference: str, policy: Mapping[str, float], seed: int) -> dict[str, Any]:

@@ -12,7 +12,11 @@ from click.testing import CliRunner, Result
 
 from mlflow_clinsec.cli import main
 from mlflow_clinsec.comparison import FIGURE, HEADINGS, TABLE, Outcome, cells, flat, log_comparison
+from mlflow_clinsec.defences import run_defences
+from mlflow_clinsec.errors import ConfigError
 from mlflow_clinsec.results import Estimate
+from mlflow_clinsec.training.defence_plans import choose_arms, make_plan
+from mlflow_clinsec.training.source import Source
 
 BASE = {"nll": Estimate(3.5, 3.4, 3.6, 20)}
 
@@ -85,6 +89,7 @@ def test_the_parent_run_gets_table_figure_note_and_metrics(tracking: str, tmp_pa
         (["--layout", "qa-table"], "data_path: must be a file or folder where a layout is named"),
         (["--layout", "qa-table", "--data-path", "absent.csv"], "table: no such file"),
         (["--base-model", "absent"], "base_model: expected a local directory"),
+        (["--patients", "3"], "gets none of the 3 patients"),
     ],
 )
 def test_mistakes_exit_two_and_open_no_run(words: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,11 +101,12 @@ def test_mistakes_exit_two_and_open_no_run(words: list[str], message: str, monke
     assert len(done.output.splitlines()) == 1
 
 
-def test_too_few_patients_are_told(tracking: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlflow_clinsec.training.causal_lm.train", lambda *args: pytest.fail("training began"))
-    done = run("--arms", "plain", "--patients", "3")
-    assert done.exit_code == 2
-    assert "gets none of the 3 patients" in done.output
+def test_a_budget_that_no_noise_keeps_is_told_before_any_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("opacus")
+    monkeypatch.setattr("mlflow.start_run", lambda *args, **names: pytest.fail("a run was opened"))
+    plan = make_plan("small", 1000, {"target_epsilon": 1e-6, "delta": 1e-12})
+    with pytest.raises(ConfigError, match="target_epsilon: 1e-06 is too low for 1000 steps"):
+        run_defences(choose_arms("plain,dp"), plan, Source(patients=40), 0, {}, print)
 
 
 def test_a_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

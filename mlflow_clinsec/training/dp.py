@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -170,7 +171,9 @@ class PrivateStepper:
             losses = record_nlls(self.hooked, [self.pairs[i] for i in rows], self.pad_id, self.device) * share
         if not torch.isfinite(losses).all():
             raise ClinSecError(f"training diverged; lower learning_rate ({self.options.learning_rate:g})")
-        losses.sum().backward()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Full backward hook is firing")  # token ids have no gradient, as ever
+            losses.sum().backward()
         found = [getattr(p, "grad_sample", None) for p in self.parameters]
         self.hooked.zero_grad()
         if any(not isinstance(g, Tensor) or len(g) != len(rows) for g in found):

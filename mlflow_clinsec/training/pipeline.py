@@ -177,10 +177,7 @@ def start_qa(pairs: pd.DataFrame, recipe: QARecipe, seed: int) -> QAStart:
     Raises:
         ConfigError, DataError: see :func:`train_qa`.
     """
-    dealt = split_patients(pairs, recipe.shares, seed)
-    parts = {
-        name: rows if name == "other" else first_rows(rows, recipe.records_per_patient) for name, rows in dealt.items()
-    }
+    parts = deal_qa(pairs, recipe, seed)
     if recipe.small is None:
         model, tokenizer = load_base_causal_lm(recipe.base_model)
         return QAStart(parts, on_accelerator(model), tokenizer)
@@ -188,6 +185,13 @@ def start_qa(pairs: pd.DataFrame, recipe: QARecipe, seed: int) -> QAStart:
     model = on_accelerator(model)
     tune(model, tokenizer, parts["other"], recipe.small.options, seed)
     return QAStart(parts, model, tokenizer)
+
+
+def deal_qa(pairs: pd.DataFrame, recipe: QARecipe, seed: int) -> dict[str, pd.DataFrame]:
+    """Rows by part; outside ``other``, the recipe's share of each patient."""
+    dealt = split_patients(pairs, recipe.shares, seed)
+    few = recipe.records_per_patient
+    return {name: rows if name == "other" else first_rows(rows, few) for name, rows in dealt.items()}
 
 
 def tune(
