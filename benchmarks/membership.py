@@ -39,7 +39,19 @@ from mlflow_clinsec.targets.huggingface import causal_lm_target
 
 OVERFIT = 5
 """How many times as long the overfit model learns."""
-WITH_SHADOWS = ("reference", "log_ratio", "log_ratio_studentised", "wbc", "ez", "rmia", "lira", "spv", "combiner")
+WITH_SHADOWS = (
+    "reference",
+    "log_ratio",
+    "log_ratio_studentised",
+    "log_ratio_calibrated",
+    "wbc",
+    "ez",
+    "ez_calibrated",
+    "combiner",
+    "lira",
+    "rmia",
+    "spv",
+)
 LEFT_OUT = ("regurgitation", "neighbourhood", "canary")
 """Generation is slow, and no masked language model stands beside these small ones."""
 
