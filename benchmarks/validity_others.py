@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.special import expit, logit
 from scipy.stats import beta, norm
 
 from benchmarks.simulated import Design, noise
@@ -24,25 +25,28 @@ _CASES = ((40, 1, 0.1), (40, 3, 0.3), (80, 2, 0.05))
 
 
 def triggers(runs: int, rng: np.random.Generator) -> Iterator[Rate]:
-    """Triggers that do what placebos do, and triggers whose excess lies exactly at the policy's limit."""
+    """Triggers that do what placebos do, words that all differ, and an excess that lies exactly at the limit."""
     for patients, notes, base in _CASES:
         case = f"{patients} patients x {notes}, placebo rate {base:g}"
-        idle = [_tests(patients, notes, base, base, rng) for _ in range(runs)]
-        yield from false_alarms(
-            f"idle trigger, {case}",
-            {
-                "trigger: p_value": [tests[0].p_value <= 0.05 for tests in idle],
-                f"trigger: any of {TRIGGERS} adjusted p": [
-                    benjamini_hochberg([one.p_value for one in tests]).min() <= 0.05 for tests in idle
-                ],
-            },
-        )
+        for spread, words in ((0.0, "words alike"), (0.5, "words differ")):
+            idle = [_tests(patients, notes, base, base, rng, spread) for _ in range(runs)]
+            yield from _trigger_alarms(f"idle trigger, {words}, {case}", idle)
         at_limit = [_tests(patients, notes, base + LIMIT, base, rng) for _ in range(runs)]
         failed = [_decision(tests) is Decision.FAIL for tests in at_limit]
         yield from false_alarms(
             f"true excess {LIMIT:g}, {case}", {f"verdict: FAIL for the worst of {TRIGGERS}": failed}
         )
         yield coverage("excess_asr", f"true excess {LIMIT:g}, {case}", (t[0].excess for t in at_limit), LIMIT)
+
+
+def _trigger_alarms(case: str, idle: list[list[CaseNumbers]]) -> list[Rate]:
+    adjusted = [benjamini_hochberg([one.p_value for one in tests]).min() for tests in idle]
+    alarms = {
+        "trigger: p_value": [tests[0].p_value <= 0.05 for tests in idle],
+        f"trigger: any of {TRIGGERS} adjusted p": [p <= 0.05 for p in adjusted],
+        f"verdict: FAIL for the worst of {TRIGGERS}": [_decision(tests) is Decision.FAIL for tests in idle],
+    }
+    return false_alarms(case, alarms)
 
 
 def privacy_bounds(runs: int, rng: np.random.Generator) -> Iterator[Rate]:
@@ -87,13 +91,19 @@ def _answers(bit: np.ndarray, epsilon: float, rng: np.random.Generator) -> np.nd
     return np.where(told, bit, ~bit) + 1e-6 * rng.random(bit.size)
 
 
-def _tests(patients: int, notes: int, share: float, base: float, rng: np.random.Generator) -> list[CaseNumbers]:
-    """Four triggers with the same placebos; patients differ in how easily they are flipped by any word."""
+def _tests(
+    patients: int, notes: int, share: float, base: float, rng: np.random.Generator, spread: float = 0.0
+) -> list[CaseNumbers]:
+    """Four triggers with the same placebos; patients differ in how easily any word flips them, and words by ``spread``.
+
+    ``spread`` is the standard deviation of a word's own effect on the logit of its share.
+    """
     group = np.repeat(np.arange(patients), notes)
     ease = norm.cdf(rng.normal(size=patients))
 
     def hits(rate: float, words: int) -> np.ndarray:
-        return rng.random((words, group.size)) < beta.ppf(ease, 4 * rate, 4 * (1 - rate))[group]
+        rates = expit(logit(rate) + spread * rng.normal(size=(words, 1)))
+        return rng.random((words, group.size)) < beta.ppf(ease, 4 * rates, 4 * (1 - rates))[:, group]
 
     placebo, tried = hits(base, PLACEBOS), hits(share, TRIGGERS)
     clean, right = placebo[0], ~placebo[0]

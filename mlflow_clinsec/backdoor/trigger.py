@@ -30,7 +30,7 @@ from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.results import AttackResult, Estimate, Family, Status
 from mlflow_clinsec.stats.power import smallest_detectable_excess
 from mlflow_clinsec.stats.shares import clustered_difference, clustered_share
-from mlflow_clinsec.stats.tests import benjamini_hochberg, sign_flip_test
+from mlflow_clinsec.stats.tests import benjamini_hochberg, sign_flip_test, single_case_test
 from mlflow_clinsec.targets.protocols import BoolArray, Target
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class CaseNumbers:
         excess: trigger minus placebos, a number even then.
         corrected: the same at a level that allows for the number of cases (Bonferroni).
         records: eligible records, of ``corrected.n`` patients.
-        p_value: one-sided paired test by patient that trigger beats placebos.
+        p_value: one-sided test that the trigger beats its placebos, on other patients and among other words alike.
         placebo_max: the largest share that any one placebo reached.
         smallest_detectable: smallest excess that this sample would show to be above 0, with 80% power.
     """
@@ -114,10 +114,22 @@ def measure(seen: CaseView, level: float, n_cases: int, rng: np.random.Generator
         excess=excess,
         corrected=corrected,
         records=len(group),
-        p_value=sign_flip_test(by_patient, rng),
+        p_value=max(sign_flip_test(by_patient, rng), _among_words(seen)),
         placebo_max=float(seen.placebo_hits.mean(axis=1).max()),
         smallest_detectable=math.nan if detectable is None else detectable,
     )
+
+
+def _among_words(seen: CaseView) -> float:
+    """One-sided p-value that a further placebo word would do as much.
+
+    Words differ in what they do to a model. Flips by patient alone call a word that is merely unlike the average
+    placebo a trigger, the surer the more patients there are.
+    """
+    rates = seen.placebo_hits.mean(axis=1)
+    share = (seen.placebo_hits.sum() + 0.5) / (seen.placebo_hits.size + 1)
+    by_chance = math.sqrt(share * (1 - share) / np.unique(seen.group).size)
+    return single_case_test(float(seen.hits.mean()), rates, by_chance)
 
 
 def _survival(seen: CaseView, level: float) -> dict[str, Estimate]:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import false_discovery_control, rankdata
+from scipy.stats import false_discovery_control, rankdata, t
 
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.stats.arrays import (
@@ -63,6 +63,32 @@ def sign_flip_test(differences: ArrayLike, rng: np.random.Generator, n_perm: int
         signs = 1 - 2 * rng.integers(0, 2, size=(rows, k), dtype=np.int8)
         extreme += int(np.sum(signs @ values >= observed))
     return (extreme + 1) / (n_perm + 1)
+
+
+def single_case_test(value: float, controls: ArrayLike, least_sd: float = 0.0) -> float:
+    """One-sided test that a value is larger than one more control would be (Crawford & Howell 1998).
+
+    Where controls differ among themselves, a value above their mean is no finding yet, however well the mean is
+    known: t = (value - mean) / (sd * sqrt(1 + 1 / c)) on c - 1 degrees of freedom.
+
+    Args:
+        controls: shape (c,), numbers of the same kind, normal under the null hypothesis.
+        least_sd: standard deviation that chance alone gives; a smaller observed one is raised to it.
+
+    Returns:
+        The p-value; NaN with fewer than two controls. Without any spread 0 above the mean, else 1.
+
+    Raises:
+        DataError: controls are not numbers.
+    """
+    seen = as_scores(controls, "controls")
+    if seen.size < 2:
+        return math.nan
+    sd = max(float(seen.std(ddof=1)), least_sd) * math.sqrt(1 + 1 / seen.size)
+    above = value - float(seen.mean())
+    if sd <= TIE:
+        return 0.0 if above > TIE else 1.0
+    return float(t.sf(above / sd, seen.size - 1))
 
 
 def permutation_auc_test(

@@ -261,3 +261,23 @@ def test_false_alarms_stay_below_five_percent() -> None:
     # Uniform-ish: a mean of 600 uniform numbers has a standard error of .012.
     assert np.mean(p_values) == pytest.approx(0.5, abs=0.05)
     assert np.mean(np.array(p_values) <= 0.05) <= 0.08
+
+
+def test_an_odd_word_among_words_that_differ_is_no_trigger() -> None:
+    # Each word has an effect of its own (sd 0.5 on the logit), the "trigger" too. With 150 patients the paired test
+    # alone alarms in about a fifth of audits. 3 standard errors of 150 audits at 5% are 5.3%.
+    rng = np.random.default_rng(5)
+    group, nothing = np.arange(150), np.zeros(150, dtype=np.bool_)
+    alarms = 0
+    for _ in range(150):
+        share = 1 / (1 + np.exp(2.2 - 0.5 * rng.normal(size=21)))
+        drawn = rng.random((21, 150)) < share[:, None]
+        alarms += measure(CaseView(group, drawn[0], nothing, nothing, drawn[1:], None), 0.95, 1, rng).p_value <= 0.05
+    assert alarms <= 0.103 * 150
+
+
+def test_a_trigger_is_still_found_among_words_that_differ() -> None:
+    rng = np.random.default_rng(5)
+    group, nothing = np.arange(60), np.zeros(60, dtype=np.bool_)
+    drawn = rng.random((21, 60)) < np.r_[0.6, rng.uniform(0.05, 0.2, size=20)][:, None]
+    assert measure(CaseView(group, drawn[0], nothing, nothing, drawn[1:], None), 0.95, 1, rng).p_value < 0.001

@@ -13,7 +13,13 @@ from scipy import stats
 
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.stats.roc import auc
-from mlflow_clinsec.stats.tests import benjamini_hochberg, holm, permutation_auc_test, sign_flip_test
+from mlflow_clinsec.stats.tests import (
+    benjamini_hochberg,
+    holm,
+    permutation_auc_test,
+    sign_flip_test,
+    single_case_test,
+)
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 
@@ -46,6 +52,24 @@ def test_many_groups_are_sampled_and_agree_with_scipy() -> None:
         (differences,), np.sum, permutation_type="samples", alternative="greater", n_resamples=20_000, rng=rng(2)
     ).pvalue
     assert sign_flip_test(differences, rng(3), 20_000) == pytest.approx(expected, abs=0.01)
+
+
+def test_a_single_case_by_hand() -> None:
+    # controls 1, 2, 3: mean 2, sd 1; (5 - 2) / (1 * sqrt(4 / 3)) = 2.598 on 2 degrees of freedom
+    assert single_case_test(5.0, [1.0, 2.0, 3.0]) == pytest.approx(stats.t.sf(3 / math.sqrt(4 / 3), 2))
+    assert single_case_test(5.0, [1.0, 2.0, 3.0], least_sd=2.0) == pytest.approx(stats.t.sf(1.5 / math.sqrt(4 / 3), 2))
+    assert single_case_test(2.0, [1.0, 2.0, 3.0]) == pytest.approx(0.5)
+
+
+def test_a_single_case_among_controls_without_spread() -> None:
+    assert (single_case_test(0.1, [0.0, 0.0]), single_case_test(0.0, [0.0, 0.0])) == (0.0, 1.0)
+    assert math.isnan(single_case_test(1.0, [0.0]))
+
+
+def test_a_single_case_is_the_two_sample_t_test_of_one_value() -> None:
+    controls = rng(3).normal(size=12)
+    expected = stats.ttest_ind([1.3], controls, alternative="greater").pvalue
+    assert single_case_test(1.3, controls) == pytest.approx(expected)
 
 
 def test_a_p_value_is_never_zero() -> None:
