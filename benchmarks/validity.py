@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.validity_agreement import Agreement, agreements
-from benchmarks.validity_membership import audits, intervals, learned_attacks, many_attacks
+from benchmarks.validity_membership import audits, intervals, learned_attacks, many_attacks, tpr_limit
 from benchmarks.validity_others import canaries, privacy_bounds, triggers
 from benchmarks.validity_rates import Rate
 
-PARTS = (audits, many_attacks, learned_attacks, privacy_bounds, canaries, triggers, intervals)
+PARTS = (audits, tpr_limit, many_attacks, learned_attacks, privacy_bounds, canaries, triggers, intervals)
 
 
 def measure(runs: int, seed: int) -> tuple[list[Rate], list[Agreement]]:

@@ -14,6 +14,8 @@ from typing import Any
 
 from mlflow_clinsec.results import AttackResult, Check, Decision, Estimate, Family
 from mlflow_clinsec.stats import power
+from mlflow_clinsec.stats.bootstrap import FPRS
+from mlflow_clinsec.stats.roc import fewest_to_bound
 
 ALPHA = 0.05
 
@@ -83,9 +85,11 @@ def _planning(
             power.smallest_detectable_auc(inside, outside, threshold, level),
             power.records_needed_auc(estimate.value, threshold, level),
         )
+    needed = power.records_needed_share(estimate.value, threshold, level)
+    fewest = fewest_to_bound(FPRS["tpr_at_1pct_fpr"])
     return (
-        power.smallest_detectable_tpr(inside, threshold, level),
-        power.records_needed_share(estimate.value, threshold, level),
+        power.smallest_detectable_tpr(inside, threshold, level) if counts.get("nonmembers", 0) >= fewest else None,
+        None if needed is None else max(needed, fewest),
     )
 
 

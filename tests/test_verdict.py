@@ -146,6 +146,16 @@ def test_every_check_says_what_the_sample_could_have_shown() -> None:
     assert "could not have shown a value of any size" in found.checks[0].explanation
 
 
+def test_a_tpr_that_too_few_non_members_can_bound_says_how_many_would_do() -> None:
+    few = COUNTS | {"nonmembers": 300}
+    check = overall(verdicts([_attack("loss", 0.9, 0.06)], _evidence(counts=few))).checks[1]
+    assert check.smallest_detectable is None
+    assert check.records_needed is not None
+    assert check.records_needed >= 368
+    enough = overall(verdicts([_attack("loss", 0.9, 0.06)], _evidence())).checks[1]
+    assert enough.smallest_detectable is not None
+
+
 def test_limits_that_nothing_can_exceed_are_judged_like_others() -> None:
     found = overall(verdicts([_attack("loss", 0.9)], _evidence(policy={"max_auc": 1.0, "max_tpr_at_1pct_fpr": 1.0})))
     assert [check.decision for check in found.checks] == [Decision.PASS, Decision.PASS]

@@ -33,6 +33,7 @@ from mlflow_clinsec.stats.roc import (
     auc,
     cross_fitted_calls,
     enough_nonmembers,
+    fewest_to_bound,
     too_few_nonmembers,
 )
 from mlflow_clinsec.stats.tests import member_of_groups
@@ -218,14 +219,10 @@ def _metrics(records: _Records, weights: IntArray) -> dict[str, Readable]:
 
 def _rates(records: _Records) -> list[Rate]:
     # Two of each rate that the non-members can show: as it is, and with room for further false positives.
-    spare = _spare_false_positives(records)
+    # Chosen by simulation (docs/statistics.md): one record, and half a patient's worth of notes.
+    spare = 1 + records.design_effect(~records.member) / 2
     shown = [fpr for fpr in FPRS.values() if enough_nonmembers(records.n_nonmembers, fpr)]
     return [Rate(fpr, room) for fpr in shown for room in (0.0, spare)]
-
-
-def _spare_false_positives(records: _Records) -> float:
-    # Chosen by simulation (docs/statistics.md): one record, and half a patient's worth of notes.
-    return 1 + records.design_effect(~records.member) / 2
 
 
 def _tpr(records: _Records, fpr: float, draws: Mapping[Rate, FloatArray]) -> Readable:
@@ -236,6 +233,8 @@ def _tpr(records: _Records, fpr: float, draws: Mapping[Rate, FloatArray]) -> Rea
     index, k = cluster_index(records.cluster[records.member])
     share = ClusteredShare.of(passed.astype(np.float64), index, k)
     plain, cautious = (tpr for rate, tpr in draws.items() if rate.fpr == fpr)
+    if records.n_nonmembers < fewest_to_bound(fpr):
+        cautious = np.zeros_like(cautious)
     return ResampledRate(share.value, plain, cautious, share, n)
 
 

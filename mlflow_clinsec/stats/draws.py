@@ -94,7 +94,7 @@ class ResampledRate:
     Attributes:
         value: the rate on all records.
         draws: shape (n_boot,).
-        cautious: shape (n_boot,); draws with room for further false positives.
+        cautious: shape (n_boot,); draws with room for further false positives; 0 where non-members are too few.
         given_threshold: the share of members above the threshold.
         n: patients of both classes.
     """

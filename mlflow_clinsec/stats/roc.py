@@ -25,6 +25,9 @@ from mlflow_clinsec.stats.arrays import (
 RATE_SLACK = 1e-9
 """Allows 3 false positives of 300 at a rate of 0.01 although 0.01 * 300 is 2.9999999999999996 in floats."""
 
+BEYOND_THE_SAMPLE = 0.025
+"""Most chance with which the threshold that keeps to a rate may lie above every non-member seen."""
+
 DISPLAY_GRID: FloatArray = np.logspace(-3, 0, 31)
 """Ten false-positive rates per decade, from 0.1% to 100%."""
 DISPLAY_GRID.setflags(write=False)
@@ -120,6 +123,14 @@ def above_threshold_at_fpr(scores: FloatArray, member: BoolArray, fpr: float) ->
 def enough_nonmembers(n_nonmembers: float, fpr: float) -> bool:
     """Whether ``fpr`` can be told from zero: at least 1 / fpr non-members."""
     return n_nonmembers * fpr >= 1 - RATE_SLACK
+
+
+def fewest_to_bound(fpr: float) -> int:
+    """Non-members below which no lower bound of the TPR at this rate can be given: 368 at 1%, 3,688 at 0.1%.
+
+    With fewer, the highest of them lets more than the rate pass with a chance above 2.5%: (1 - fpr)^n.
+    """
+    return math.ceil(math.log(BEYOND_THE_SAMPLE) / math.log1p(-fpr))
 
 
 def too_few_nonmembers(n_nonmembers: int, fpr: float) -> str:

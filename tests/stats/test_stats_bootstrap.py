@@ -16,7 +16,7 @@ from mlflow_clinsec.stats.arrays import BoolArray, FloatArray, IntArray
 from mlflow_clinsec.stats.bootstrap import METRICS, cluster_weights, group_means, ranking_bootstrap
 from mlflow_clinsec.stats.clusters import effective_wilson, wilson
 from mlflow_clinsec.stats.draws import ResampledMean
-from mlflow_clinsec.stats.roc import auc, tpr_at_fpr
+from mlflow_clinsec.stats.roc import auc, fewest_to_bound, tpr_at_fpr
 from mlflow_clinsec.stats.weighted import Rate, weighted_ranking, weighted_share
 
 
@@ -205,6 +205,18 @@ def test_forty_patients_of_ten_notes_by_patient_and_by_note() -> None:
     by_note = ranking_coverage(design, 0.7, runs=200, seed=11, n_boot=200, by_note=True)
     assert by_patient["auc"][0] >= 0.90
     assert by_note["auc"][0] < 0.80
+
+
+def test_no_lower_bound_of_the_tpr_where_the_highest_non_member_may_lie_below_the_threshold() -> None:
+    # 0.99^367 = 0.02501 and 0.99^368 = 0.02476: the first that is at most 0.025. 0.999^3688 = 0.02498.
+    assert (fewest_to_bound(0.01), fewest_to_bound(0.001)) == (368, 3688)
+    scores = np.r_[rng().normal(3, 1, size=400), rng(1).normal(size=368)]
+    member = np.arange(768) < 400
+    enough = ranking_bootstrap({"s": scores}, member, np.arange(768), rng())["s"]
+    too_few = ranking_bootstrap({"s": scores[:-1]}, member[:-1], np.arange(767), rng())["s"]
+    assert enough.tpr_at_1pct_fpr.low > 0.2
+    assert too_few.tpr_at_1pct_fpr.low == 0
+    assert too_few.tpr_at_1pct_fpr.high >= too_few.tpr_at_1pct_fpr.value > 0.4
 
 
 def test_a_planned_variance_steadies_the_draws_own_by_hand() -> None:
