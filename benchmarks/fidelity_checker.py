@@ -223,9 +223,9 @@ def _findings(text: str) -> dict[str, tuple[int, int]]:
 
 def _reaches(cue: re.Match[str] | None, clause: str, place: int) -> bool:
     """Whether the clause's first cue negates what stands at ``place``. "Not" reaches no further than a comma, but "not
-    have" as far as "no"."""
+    have" and "not had" as far as "no"."""
     if cue is None or place < cue.end():
         return False
     between = clause[cue.end() : place]
-    verb = cue.group().lower().endswith(("not", "n't")) and not between.lower().startswith(" have ")
+    verb = cue.group().lower().endswith(("not", "n't")) and not between.lower().startswith((" have ", " had "))
     return not (verb and "," in between)
