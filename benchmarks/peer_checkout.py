@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from benchmarks.membership_fixtures import Attacked
 from benchmarks.peer_scores import WBC_WINDOWS
 
-ATTACKS = {"diff": "DiffAttack", "ratio": "RatioAttack", "wbc": "WbcAttack"}
+ATTACKS = {"diff": "DiffAttack", "wbc": "WbcAttack"}
+"""Its attacks against a reference that respect the model's context (its ratio attack cuts texts at 512 tokens)."""
 
 
 @contextmanager
