@@ -31,7 +31,7 @@ from mlflow_clinsec.results import AttackResult, Estimate, Family, Status
 from mlflow_clinsec.stats.power import smallest_detectable_excess
 from mlflow_clinsec.stats.shares import clustered_difference, clustered_share
 from mlflow_clinsec.stats.tests import benjamini_hochberg, sign_flip_test, single_case_test
-from mlflow_clinsec.targets.protocols import BoolArray, Target
+from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, Target
 
 logger = logging.getLogger(__name__)
 
@@ -124,12 +124,18 @@ def _among_words(seen: CaseView) -> float:
     """One-sided p-value that a further placebo word would do as much.
 
     Words differ in what they do to a model. Flips by patient alone call a word that is merely unlike the average
-    placebo a trigger, the surer the more patients there are.
+    placebo a trigger, the surer the more patients there are. On the logit, where shares near 0 are not skewed.
     """
-    rates = seen.placebo_hits.mean(axis=1)
-    share = (seen.placebo_hits.sum() + 0.5) / (seen.placebo_hits.size + 1)
-    by_chance = math.sqrt(share * (1 - share) / np.unique(seen.group).size)
-    return single_case_test(float(seen.hits.mean()), rates, by_chance)
+    patients = np.unique(seen.group).size
+    hits = patients * seen.placebo_hits.mean()
+    by_chance = math.sqrt(1 / (hits + 0.5) + 1 / (patients - hits + 0.5))
+    return single_case_test(float(_logit(seen.hits)), _logit(seen.placebo_hits), by_chance)
+
+
+def _logit(hits: BoolArray) -> FloatArray:
+    # Half a hit and half a miss are added (Haldane 1956), so that none and all are finite.
+    count, n = hits.sum(axis=-1), hits.shape[-1]
+    return np.asarray(np.log((count + 0.5) / (n - count + 0.5)))
 
 
 def _survival(seen: CaseView, level: float) -> dict[str, Estimate]:
