@@ -10,7 +10,7 @@ from mlflow_clinsec.cli_support import DEFAULT, given, guarded, number, refuse
 
 
 @click.command()
-@click.option("--arms", default="all", show_default=True, help="Comma-separated names of arms, or 'all'.")
+@click.option("--arms", default=DEFAULT, show_default=True, help="Comma-separated names, 'all', or all but LoRA.")
 @click.option("--data-path", default="builtin", show_default=True, help="File, folder of a layout, or 'builtin'.")
 @click.option("--layout", default="none", show_default=True, help="'qa-table' or 'mimic-iv-ext-instr'.")
 @click.option("--layout-config", default="", help="YAML or JSON file with the layout's settings.")

@@ -39,13 +39,16 @@ CHECKPOINT_DEFENCES = DefencePlan(
 
 
 def choose_arms(names: str) -> tuple[Arm, ...]:
-    """The arms of a comma-separated list, in the order given; all of them for "all".
+    """The arms of a comma-separated list, in the order given; "all", or "default" for those without LoRA.
+
+    Adapters are for checkpoints: on the small base, which has little to adapt, they hardly learn.
 
     Raises:
         ConfigError: an unknown arm, one named twice, or one whose extra is not installed.
     """
     known = {arm.name: arm for arm in ARMS}
-    wanted = list(known) if names == "all" else [name.strip() for name in names.split(",")]
+    named = {"all": list(known), "default": [arm.name for arm in ARMS if not arm.lora]}
+    wanted = named[names] if names in named else [name.strip() for name in names.split(",")]
     for name in wanted:
         if name not in known:
             raise ConfigError(f"arms: {name!r} is unknown.{did_you_mean(name, known)}")

@@ -111,6 +111,13 @@ def test_an_arm_can_be_repeated(start, plan, trained):
 
 def test_arms_are_chosen_by_name_in_the_order_given():
     assert choose_arms("all") == ARMS
+    assert [arm.name for arm in choose_arms("default")] == [
+        "plain",
+        "deduplicated",
+        "paraphrased",
+        "early-stopping",
+        "dp",
+    ]
     assert [arm.name for arm in choose_arms("dp, plain")] == ["dp", "plain"]
 
 
