@@ -66,7 +66,7 @@ def train_arm(arm: Arm, start: QAStart, plan: DefencePlan, seed: int) -> Trained
         return TrainedArm(model, private.history, options, facts | guarantee_facts(private))
     if not arm.patience:
         return TrainedArm(model, tune(model, start.tokenizer, rows, options, seed), options, facts)
-    stopping = early_stopping(arm_start, arm.patience, options)
+    stopping = early_stopping(arm_start, arm, options)
     history = tune(model, start.tokenizer, rows, options, seed, stopping)
     stopping.restore()
     facts |= {"early_stopping/epochs": float(len(stopping.losses)), "early_stopping/best_epoch": stopping.best_epoch}
@@ -112,11 +112,11 @@ def guarantee_facts(private: PrivateTraining) -> dict[str, float]:
     }
 
 
-def early_stopping(start: QAStart, patience: int, options: TrainingOptions) -> EarlyStopping:
+def early_stopping(start: QAStart, arm: Arm, options: TrainingOptions) -> EarlyStopping:
     """Watches the mean NLL of the validation patients' answers."""
     validation = start.parts["validation"]
 
     def loss() -> float:
         return float(answer_scores(start.model, start.tokenizer, validation, options.max_length)[0].mean())
 
-    return EarlyStopping(start.model, loss, patience)
+    return EarlyStopping(start.model, loss, arm.patience, arm.least_gain)

@@ -22,34 +22,40 @@ class EarlyStopping:
     Args:
         model: the model in training. Only its trainable weights are kept, so that LoRA keeps its adapters alone.
         validation_loss: measures the model as it is now; lower is better.
-        patience: epochs without a new best value that are waited for, at least 1.
+        patience: epochs without enough improvement that are waited for, at least 1.
+        least_gain: what an epoch must gain on the best loss to count as improvement, in nats, 0 or more. Memorising
+            goes on while the last hundredths are gained.
 
     Attributes:
         losses: validation loss after each epoch.
 
     Raises:
-        ConfigError: ``patience`` is below 1.
+        ConfigError: ``patience`` is below 1 or ``least_gain`` below 0.
     """
 
-    def __init__(self, model: nn.Module, validation_loss: Callable[[], float], patience: int) -> None:
+    def __init__(
+        self, model: nn.Module, validation_loss: Callable[[], float], patience: int, least_gain: float = 0.0
+    ) -> None:
         require(patience >= 1, "patience", "at least 1", patience)
+        require(least_gain >= 0, "least_gain", "0 or more", least_gain)
         self._model = model
         self._validation_loss = validation_loss
         self._patience = patience
+        self._least_gain = least_gain
         self._best: dict[str, Tensor] = {}
         self._best_loss = math.inf
         self.losses: list[float] = []
 
     @property
     def best_epoch(self) -> int:
-        """Number of the epoch with the lowest validation loss, counted from 1; 0 before the first."""
+        """Number of the last epoch that improved enough, counted from 1; 0 before the first."""
         return self.losses.index(self._best_loss) + 1 if self._best else 0
 
     def __call__(self) -> bool:
-        """Measure; True when ``patience`` epochs in a row brought nothing better."""
+        """Measure; True when ``patience`` epochs in a row brought too little."""
         loss = self._validation_loss()
         self.losses.append(loss)
-        if loss < self._best_loss:
+        if loss < self._best_loss - self._least_gain:
             self._best_loss = loss
             self._best = {name: p.detach().clone() for name, p in self._trainable()}
         logger.info("epoch %d: validation loss %.4f (best %.4f)", len(self.losses), loss, self._best_loss)

@@ -78,6 +78,7 @@ class Arm:
         rewordings: accepted rewrites put in per row; as many fewer epochs keep the work, and so the number of times
             that a record is met in any wording, as it was.
         patience: stop after this many epochs without a better validation loss; 0 trains all epochs.
+        least_gain: by how much it must be better, in nats.
         private: fine-tune by DP-SGD.
         lora: tune LoRA adapters instead of all weights.
     """
@@ -86,6 +87,7 @@ class Arm:
     deduplicate: bool = False
     rewordings: int = 0
     patience: int = 0
+    least_gain: float = 0.0
     private: bool = False
     lora: bool = False
 
@@ -115,7 +117,7 @@ ARMS = (
     Arm(name="plain"),
     Arm(name="deduplicated", deduplicate=True),
     Arm(name="paraphrased", rewordings=2),
-    Arm(name="early-stopping", patience=1),
+    Arm(name="early-stopping", patience=1, least_gain=0.02),
     Arm(name="lora", lora=True),
     Arm(name="dp", private=True),
     Arm(name="dp-lora", private=True, lora=True),

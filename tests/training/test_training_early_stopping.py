@@ -39,6 +39,20 @@ def test_stops_when_nothing_better_came_for_as_long_as_asked(patience, losses, s
     assert model.weight.item() == (best or last)
 
 
+def test_a_gain_below_the_least_one_is_none():
+    model = torch.nn.Linear(1, 1, bias=False)
+    values = iter([3.0, 2.9, 2.85, 2.78])
+    stopping = EarlyStopping(model, lambda: next(values), patience=2, least_gain=0.06)
+    assert [stopping() for _ in range(4)] == [False, False, False, False]
+    assert stopping.best_epoch == 4
+    values = iter([3.0, 2.9, 2.85, 2.85])
+    stopping = EarlyStopping(model, lambda: next(values), patience=2, least_gain=0.06)
+    assert [stopping() for _ in range(4)] == [False, False, False, True]
+    assert stopping.best_epoch == 2
+    with pytest.raises(ConfigError, match=r"least_gain: must be 0 or more, got -1\.0"):
+        EarlyStopping(model, lambda: 1.0, patience=1, least_gain=-1.0)
+
+
 def test_training_ends_early_and_keeps_its_schedule(lm, lm_tokenizer):
     values = iter([1.0, 0.5, 0.7, 0.1])
     stopping = EarlyStopping(lm, lambda: next(values), patience=1)
