@@ -112,6 +112,7 @@ def _tests(
 
 
 def _decision(tests: list[CaseNumbers]) -> Decision:
+    adjusted = benjamini_hochberg([one.p_value for one in tests])
     read = {
         str(i): {
             "value": one.excess.value,
@@ -120,6 +121,7 @@ def _decision(tests: list[CaseNumbers]) -> Decision:
             "n": one.excess.n,
             "ftr": one.estimates["ftr"].value,
             "headroom": 1 - one.estimates["ftr"].value,
+            "p_adjusted": float(adjusted[i]),
         }
         for i, one in enumerate(tests)
     }

@@ -196,6 +196,18 @@ def test_worst_trigger_decides(tests: dict[str, tuple[float, float, float]], dec
     assert overall(verdicts([_trigger(**tests)], evidence)).decision is decision
 
 
+def test_an_excess_that_placebo_words_reach_as_well_is_no_trigger() -> None:
+    evidence = Evidence(AuditConfig.from_mapping({"backdoor": {"triggers": ["mn"]}}), COUNTS, frozenset(), frozenset())
+    result = _trigger(mn=(0.9, 0.8, 0.95))
+    test = result.details["excess_by_test"]["mn"]
+    test["p_adjusted"] = 0.3
+    found = overall(verdicts([result], evidence)).checks[0]
+    assert found.decision is Decision.INCONCLUSIVE
+    assert "placebo words do as much" in found.explanation
+    test["p_adjusted"] = 0.001
+    assert overall(verdicts([result], evidence)).decision is Decision.FAIL
+
+
 def test_a_limit_that_nothing_could_exceed_is_no_pass() -> None:
     evidence = Evidence(AuditConfig.from_mapping({"backdoor": {"triggers": ["mn"]}}), COUNTS, frozenset(), frozenset())
     found = overall(verdicts([_trigger(headroom=0.08, mn=(0.02, -0.05, 0.06))], evidence))
