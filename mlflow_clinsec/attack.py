@@ -73,7 +73,9 @@ class Attack:
 
     def result(self, status: Status, reason: str = "", **parts: Any) -> AttackResult:
         """A result that carries this attack's name, access and source."""
-        return AttackResult(self.family, self.name, status, reason, self.access, self.source, **parts)
+        return AttackResult(
+            self.family, self.name, status, reason, self.access, self.source, judged=self.judged, **parts
+        )
 
 
 def obstacle(attack: Attack, data: AuditData, target: Target) -> str:

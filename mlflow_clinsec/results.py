@@ -97,6 +97,7 @@ class AttackResult:
         tables: aggregate tables by name; never a row per record.
         details: further JSON-able aggregates for the report.
         scores: per-record scores, shape (n_records,), larger means member. They stay in this process.
+        judged: whether a policy may hold it against a limit; False for baselines and canaries.
         at_level: ``at_level(metric, level)`` reads an estimate at another confidence level, for corrections.
     """
 
@@ -112,6 +113,7 @@ class AttackResult:
     details: Mapping[str, Any] = field(default_factory=dict)
     scores: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
     at_level: Callable[[str, float], Estimate] | None = field(default=None, repr=False, compare=False)
+    judged: bool = True
 
 
 @dataclass(frozen=True)

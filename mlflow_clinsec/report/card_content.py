@@ -9,6 +9,7 @@ from mlflow_clinsec.report.figure_triggers import worst_first
 from mlflow_clinsec.report.headlines import (
     TRIGGER_TEST,
     UTILITY_TEST,
+    beside_privacy,
     is_baseline,
     judged_privacy,
     row_estimate,
@@ -93,10 +94,9 @@ def access(report: AuditReport) -> list[Row]:
 
 
 def privacy_rows(report: AuditReport) -> list[Row]:
-    """Attacks by falling AUC, baselines last."""
-    baselines = [r for r in report.of(Family.PRIVACY) if r.status is Status.OK and is_baseline(r)]
+    """Attacks by falling AUC; what is judged by no policy last."""
     ran = sorted(judged_privacy(report), key=_auc_order)
-    return [_privacy_row(result) for result in (*ran, *baselines)]
+    return [_privacy_row(result) for result in (*ran, *beside_privacy(report))]
 
 
 def strongest_reading(report: AuditReport) -> str:

@@ -35,8 +35,17 @@ def headlines(report: AuditReport) -> dict[str, Estimate]:
 
 
 def judged_privacy(report: AuditReport) -> list[AttackResult]:
-    """Privacy attacks that ran and are held against the policy; the blind baseline is not."""
-    return [r for r in report.of(Family.PRIVACY) if r.status is Status.OK and not is_baseline(r)]
+    """Privacy attacks that ran and are held against the policy; the blind baseline and canaries are not."""
+    return [r for r in _ran(report) if r.judged and not is_baseline(r)]
+
+
+def beside_privacy(report: AuditReport) -> list[AttackResult]:
+    """Privacy results that ran and are shown for comparison only."""
+    return [r for r in _ran(report) if not r.judged or is_baseline(r)]
+
+
+def _ran(report: AuditReport) -> list[AttackResult]:
+    return [r for r in report.of(Family.PRIVACY) if r.status is Status.OK]
 
 
 def is_baseline(result: AttackResult) -> bool:

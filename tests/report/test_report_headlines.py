@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import report_factories as made
 
-from mlflow_clinsec.report.headlines import headlines, is_baseline, row_estimate, trigger_table
+from mlflow_clinsec.report.card_content import privacy_rows, strongest_reading
+from mlflow_clinsec.report.headlines import beside_privacy, headlines, is_baseline, row_estimate, trigger_table
 from mlflow_clinsec.results import Family
 
 
@@ -48,6 +51,15 @@ def test_a_result_that_never_sees_the_model_is_a_baseline() -> None:
     assert is_baseline(made.blind_baseline())
     assert is_baseline(made.privacy_attack("other", 0.5, 0.01, access="none"))
     assert not is_baseline(made.privacy_attack("loss", 0.5, 0.01))
+
+
+def test_canaries_are_no_headline() -> None:
+    canary = replace(made.privacy_attack("canary", 0.99, 0.9), judged=False)
+    report = replace(made.passing(), results=(made.privacy_attack("loss", 0.6, 0.01), canary), verdicts={})
+    assert headlines(report)["privacy/worst_auc"].value == 0.6
+    assert [r.name for r in beside_privacy(report)] == ["canary"]
+    assert strongest_reading(report).startswith("Strongest: loss")
+    assert [row["name"] for row in privacy_rows(report)] == ["loss", "canary"]
 
 
 def test_undefined_rows_say_so() -> None:
