@@ -1,6 +1,6 @@
 """Measure the strength of every membership attack, beside the strongest published scores, on models trained here.
 
-    python -m benchmarks.membership [--data FOLDER] [--seeds 5] [--records 1800] [--epochs 6] [--shadows 2]
+    python -m benchmarks.membership [--data FOLDER] [--seeds 5] [--records 1000] [--epochs 5] [--shadows 2]
                                     [--only KIND] [--peer-checkout FOLDER]
 
 On each kind of text (the built-in corpus; real questions and real notes where their files are given) and for each
@@ -19,26 +19,28 @@ import argparse
 import dataclasses
 import json
 import logging
-import os
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from benchmarks.membership_fixtures import Attacked, Fixture, fixtures, prepare, within_context
+from benchmarks.membership_fixtures import REAL_TEXT, Attacked, Fixture, fixtures, prepare, within_context
 from benchmarks.peer_checkout import run_checkout
 from benchmarks.peer_scores import peer_scores
 from benchmarks.sweep_cost import sweep_cost
 from mlflow_clinsec.audit import run_audit
 from mlflow_clinsec.config import AuditConfig
+from mlflow_clinsec.privacy.table import BASELINES, LANGUAGE_MODEL
 from mlflow_clinsec.results import Status
 from mlflow_clinsec.stats.roc import auc, tpr_at_fpr
 from mlflow_clinsec.targets.huggingface import causal_lm_target
 
 OVERFIT = 5
 """How many times as long the overfit model learns."""
+SHADOWED = "+shadows"
 WITH_SHADOWS = (
     "reference",
     "log_ratio",
@@ -70,7 +72,7 @@ def attack_all(attacked: Attacked, names: tuple[str, ...], shadows: bool) -> Num
     for result in report.results:
         if result.status is Status.OK and "auc" in result.estimates:
             tpr = result.estimates.get("tpr_at_1pct_fpr")
-            key = result.name + ("+shadows" if shadows else "")
+            key = result.name + (SHADOWED if shadows else "")
             found[key] = (result.estimates["auc"].value, tpr.value if tpr else float("nan"))
         elif result.status is Status.FAILED:
             print(f"{result.name} failed: {result.reason}", file=sys.stderr)
@@ -113,23 +115,21 @@ def summarise(runs: list[Numbers]) -> dict[str, dict[str, float]]:
     for run in runs:
         for name, numbers in run.items():
             gathered[name].append(numbers)
-    rows = {
-        name: {
-            "auc": round(float(np.mean([v[0] for v in values])), 3),
-            "auc_sd": round(float(np.std([v[0] for v in values], ddof=min(1, len(values) - 1))), 3),
-            "tpr_at_1pct_fpr": round(float(np.mean([v[1] for v in values])), 3),
-            "tpr_sd": round(float(np.std([v[1] for v in values], ddof=min(1, len(values) - 1))), 3),
-            "seeds": len(values),
-        }
-        for name, values in gathered.items()
-    }
+    rows = {name: _row(np.array(values)) for name, values in gathered.items()}
     return dict(sorted(rows.items(), key=lambda item: -item[1]["auc"]))
 
 
+def _row(values: NDArray[np.float64]) -> dict[str, float]:
+    """Of (AUC, TPR at 1% FPR) by seed, shape (n_seeds, 2). A TPR that too few records can show is left out."""
+    mean, sd = values.mean(axis=0).round(3), values.std(axis=0, ddof=min(1, len(values) - 1)).round(3)
+    row = {"auc": mean[0], "auc_sd": sd[0], "tpr_at_1pct_fpr": mean[1], "tpr_sd": sd[1], "seeds": len(values)}
+    return {name: float(value) for name, value in row.items() if not np.isnan(value)}
+
+
 def bar(rows: dict[str, dict[str, float]]) -> dict[str, object]:
-    """The best attack against the best peer, both by mean AUC."""
+    """The best attack against the best peer, both by mean AUC and both with the base as their only reference."""
     peers = {name: row for name, row in rows.items() if name.startswith("peer")}
-    ours = {name: row for name, row in rows.items() if name not in peers and name != "blind"}
+    ours = {n: row for n, row in rows.items() if n not in peers and n != "blind" and not n.endswith(SHADOWED)}
     best, rival = (max(group, key=lambda name: group[name]["auc"]) for group in (ours, peers))
     met = ours[best]["auc"] >= peers[rival]["auc"]
     return {"best": best, "auc": ours[best]["auc"], "peer": rival, "peer_auc": peers[rival]["auc"], "met": met}
@@ -158,29 +158,21 @@ def measure(fixture: Fixture, arguments: argparse.Namespace, names: tuple[str, .
 
 def main() -> None:
     """Run all fixtures and print the JSON object."""
-    default = Path(os.environ.get("CLINSEC_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=default)
+    parser.add_argument("--data", type=Path, default=REAL_TEXT)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--records", type=int, default=1800)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--records", type=int, default=1000)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--shadows", type=int, default=2)
     parser.add_argument("--only", default="", help="one kind of text")
     parser.add_argument("--peer-checkout", type=Path, help="a clone that benchmarks.peer_checkout can run")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.WARNING)
-    names = tuple(name for name in language_model_attacks() if name not in LEFT_OUT)
+    names = tuple(attack.name for attack in LANGUAGE_MODEL + BASELINES if attack.name not in LEFT_OUT)
     found = fixtures(arguments.data, arguments.records, arguments.epochs)
     chosen = [fixture for fixture in found if arguments.only in ("", fixture.name)]
     print(json.dumps({fixture.name: measure(fixture, arguments, names) for fixture in chosen}))
-
-
-def language_model_attacks() -> tuple[str, ...]:
-    """Names of all attacks on language models, and the blind baseline."""
-    from mlflow_clinsec.privacy.table import BASELINES, LANGUAGE_MODEL
-
-    return tuple(attack.name for attack in LANGUAGE_MODEL + BASELINES)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ topic or by note where a data set names no patient), so that they differ in noth
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from mlflow_clinsec.training.options import TrainingOptions
 from mlflow_clinsec.training.pipeline import first_rows, train_qa, tune
 from mlflow_clinsec.training.plans import QARecipe, SmallModel
 
+REAL_TEXT = Path(os.environ.get("CLINSEC_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 SHARES = {"other": 0.4, "shadow": 0.2, "train": 0.2, "held_out": 0.2}
 NOTE_WORDS = 120
 

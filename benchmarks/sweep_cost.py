@@ -1,13 +1,18 @@
 """What the shared sweep costs: CPU time of every score that needs the target alone, over one bare forward pass.
 
-Both run on the same padded batches, turn by turn in one process, and the median of the ratios is reported: a busy
-machine slows both.
+    python -m benchmarks.sweep_cost [--data FOLDER] [--records 800]
+
+trains one small model for each kind of text and prints one JSON object. Both run on the same padded batches, turn by
+turn in one process, and the median of the ratios is reported: a busy machine slows both.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -15,7 +20,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from benchmarks.membership_fixtures import Attacked, within_context
+from benchmarks.membership_fixtures import REAL_TEXT, Attacked, fixtures, prepare, within_context
 from mlflow_clinsec.attack import Attack
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.privacy.table import LANGUAGE_MODEL
@@ -68,3 +73,18 @@ def sweep_cost(attacked: Attacked, repeats: int = 5) -> dict[str, object]:
     with mock.patch("mlflow_clinsec.privacy.membership.judge", scores_only):
         ratios = [cpu_seconds(ours) / cpu_seconds(bare) for _ in range(repeats)]
     return {"attacks": [attack.name for attack in attacks], "ratio": round(float(np.median(ratios)), 3)}
+
+
+def main() -> None:
+    """Measure on each kind of text and print the JSON object."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, default=REAL_TEXT)
+    parser.add_argument("--records", type=int, default=800)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    found = fixtures(arguments.data, arguments.records, epochs=1)
+    print(json.dumps({fixture.name: sweep_cost(prepare(fixture, seed=0, shadows=0)) for fixture in found}))
+
+
+if __name__ == "__main__":
+    main()
