@@ -78,6 +78,28 @@ class Attack:
         )
 
 
+@dataclass(frozen=True)
+class Kind:
+    """The attacks made for one kind of model.
+
+    Attributes:
+        title: what people call such models.
+        roles: a target that can play one of these is of this kind.
+        attacks: in the order in which they run.
+    """
+
+    title: str
+    roles: tuple[Role, ...]
+    attacks: tuple[Attack, ...]
+
+
+def made_for(kinds: Sequence[Kind], target: Target) -> tuple[Attack, ...]:
+    """Attacks for every kind that the target is of, each once; for all kinds when it is of none, so that each says
+    why not."""
+    own = [kind for kind in kinds if any(getattr(target, role) is not None for role in kind.roles)]
+    return tuple({attack.name: attack for kind in own or kinds for attack in kind.attacks}.values())
+
+
 def obstacle(attack: Attack, data: AuditData, target: Target) -> str:
     """Why the attack cannot run on this data and target; "" when it can."""
     if reason := target.missing(attack.requires):

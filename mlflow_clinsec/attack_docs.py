@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from mlflow_clinsec.attack import Attack
+from mlflow_clinsec.backdoor.options import OwnOptions
 from mlflow_clinsec.backdoor.table import ATTACKS as TRIGGER_TESTS
 from mlflow_clinsec.privacy.membership import MembershipOptions
 from mlflow_clinsec.privacy.table import ATTACKS, KINDS
@@ -25,7 +26,9 @@ more likely a member.** `attacks: "default"` runs the attacks marked default, `a
 the model's kind; what the model at hand cannot serve is reported as skipped, with the reason.
 """
 _NEED_NAMES = {"labels": "true labels", "paraphrases": "paraphrases", "canaries": "planted canaries"}
-_NOT_OPTIONS = frozenset(field.name for field in dataclasses.fields(MembershipOptions))
+_NOT_OPTIONS = frozenset(
+    field.name for shared in (MembershipOptions, OwnOptions) for field in dataclasses.fields(shared)
+)
 
 
 def page() -> str:
@@ -76,7 +79,7 @@ def _need_words(attack: Attack) -> Iterator[str]:
 
 def _options(attack: Attack) -> str:
     """Options of its own, with their defaults; those of every attack and of all trigger tests are left out."""
-    if not isinstance(attack.options, MembershipOptions):
+    if not isinstance(attack.options, MembershipOptions | OwnOptions):
         return ""
     own = [field for field in dataclasses.fields(attack.options) if field.name not in _NOT_OPTIONS]
     return ", ".join(f"`{field.name}` {_shown(getattr(attack.options, field.name))}" for field in own)

@@ -35,7 +35,7 @@ from mlflow_clinsec.privacy.breakdown import with_breakdown
 from mlflow_clinsec.referee import with_holm
 from mlflow_clinsec.results import AttackResult, AuditReport, Family
 from mlflow_clinsec.targets.protocols import Target
-from mlflow_clinsec.verdict import Evidence, overall, verdicts
+from mlflow_clinsec.verdict import Evidence, excess_tests, overall, verdicts
 
 _LIBRARIES = ("mlflow", "torch", "transformers", "scikit-learn", "numpy", "scipy", "pandas")
 
@@ -112,8 +112,9 @@ def make_plan(config: AuditConfig, unseen: AuditData, target: Target) -> Plan:
     privacy = privacy_table.select(config.privacy, target) if config.privacy else ()
     if config.backdoor is None:
         return Plan(privacy, ())
+    tests = backdoor_table.select(config.backdoor, target)
     backdoor_check.check(unseen, target, config.backdoor)
-    return Plan(privacy, backdoor_table.select(config.backdoor))
+    return Plan(privacy, tests)
 
 
 def derived_generator(seed: int, name: str) -> np.random.Generator:
@@ -186,8 +187,7 @@ def _side_counts(data: AuditData) -> dict[str, Any]:
 
 def _trigger_counts(results: Sequence[AttackResult]) -> Mapping[str, Any]:
     """Records that the trigger test judged, for the report and the verdict."""
-    trigger = next((r for r in results if r.family is Family.BACKDOOR and r.name == "trigger"), None)
-    tests = trigger.details.get("excess_by_test", {}) if trigger else {}
+    tests = excess_tests(results)
     return {"trigger_records": int(min(test["records"] for test in tests.values()))} if tests else {}
 
 

@@ -18,6 +18,7 @@ CONFOUNDED = "confounded"
 NOT_EVIDENTIAL = "not evidential"
 FEW_RECORDS = "few records"
 NOT_RUN = "not run"
+BY_TEST = "excess_by_test"
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,20 @@ def _data_flags(evidence: Evidence) -> tuple[list[str], list[str]]:
 
 
 def _backdoor(results: list[AttackResult], evidence: Evidence) -> Verdict:
-    trigger = next((r for r in results if r.name == "trigger" and r.status is Status.OK), None)
-    tests: Mapping[str, Mapping[str, float]] = trigger.details.get("excess_by_test", {}) if trigger else {}
+    tests = excess_tests(results)
     checks = [excess_check(tests, evidence.config.policy.max_excess_asr)] if tests else []
     judged_records = evidence.counts.get("trigger_records", 0)
     return _conclude(results, checks, evidence, [], [], judged_records)
+
+
+def excess_tests(results: Sequence[AttackResult]) -> dict[str, Mapping[str, float]]:
+    """Every trigger that any test held against its placebos, by a name that says which test where there are several."""
+    found = {r.name: r.details[BY_TEST] for r in results if r.status is Status.OK and r.details.get(BY_TEST)}
+    return {
+        key if name == "trigger" else f"{name}/{key}": test
+        for name, tests in found.items()
+        for key, test in tests.items()
+    }
 
 
 def _conclude(

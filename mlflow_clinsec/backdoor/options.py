@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 from mlflow_clinsec.perturb.insert import POSITIONS, Position
@@ -29,6 +30,8 @@ class TriggerOptions:
             reaches this value; the model's own decision when left out.
         level: confidence level of the intervals.
         max_records: most records per target label that triggers are tried on, drawn at random; all when left out.
+        tests: names from the table; "all" is every test made for this kind of model, "default" the quick ones.
+        options: test name -> its own options.
     """
 
     triggers: tuple[str, ...] = DEFAULT_TRIGGERS
@@ -38,6 +41,8 @@ class TriggerOptions:
     decision_threshold: float | None = setting(None, low=0.0, high=1.0)
     level: float = setting(0.95, low=0.5, high=0.999)
     max_records: int | None = setting(None, low=2)
+    tests: Literal["default", "all"] | tuple[str, ...] = "default"
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what is wrong whatever the model.
@@ -59,6 +64,17 @@ class TriggerOptions:
         threshold = self.decision_threshold
         if threshold is not None and not 0 < threshold < 1:
             raise ConfigError(f"backdoor.decision_threshold: above 0 and below 1, got {threshold}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions:
+    """Base of a test's own options, which a user sets under ``backdoor.options.<test>``.
+
+    Attributes:
+        shared: the settings of all backdoor tests; put in by the table, never by the user.
+    """
+
+    shared: TriggerOptions = field(default_factory=TriggerOptions)
 
 
 def _check_listed(key: str, values: Sequence[str]) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from dataclasses import dataclass
 
-from mlflow_clinsec.attack import Attack, names
+from mlflow_clinsec.attack import Attack, Kind, made_for, names
 from mlflow_clinsec.config import PrivacyConfig
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 from mlflow_clinsec.privacy.blind import BLIND
@@ -34,7 +32,7 @@ from mlflow_clinsec.privacy.spv import SPV, SPV_TARGET
 from mlflow_clinsec.privacy.wbc import WBC
 from mlflow_clinsec.privacy.zlib_ratio import ZLIB
 from mlflow_clinsec.strict import parse
-from mlflow_clinsec.targets.protocols import Role, Target
+from mlflow_clinsec.targets.protocols import Target
 
 LANGUAGE_MODEL: tuple[Attack, ...] = (
     LOSS,
@@ -77,21 +75,6 @@ BASELINES: tuple[Attack, ...] = (BLIND,)
 PLANTED: tuple[Attack, ...] = (CANARY,)
 
 
-@dataclass(frozen=True)
-class Kind:
-    """The attacks made for one kind of model.
-
-    Attributes:
-        title: what people call such models.
-        roles: a target that can play one of these is of this kind.
-        attacks: in the order in which they run.
-    """
-
-    title: str
-    roles: tuple[Role, ...]
-    attacks: tuple[Attack, ...]
-
-
 KINDS: tuple[Kind, ...] = (
     Kind("causal language models", ("scorer", "generator"), LANGUAGE_MODEL),
     Kind("masked language models", ("masked_scorer",), MASKED_LANGUAGE_MODEL),
@@ -113,19 +96,12 @@ def select(config: PrivacyConfig, target: Target) -> tuple[Attack, ...]:
     _refuse_unknown(tuple(config.options), "privacy.options")
     always = BASELINES + (PLANTED if config.canaries else ())
     if isinstance(config.attacks, str):
-        wanted = tuple(_made_for(target))
+        wanted = made_for(KINDS, target)
         chosen = tuple(a for a in wanted if a.default or config.attacks == "all") + always
     else:
         _refuse_unknown(config.attacks, "privacy.attacks")
         chosen = tuple(a for a in ATTACKS if a.name in config.attacks or a in always)
     return tuple(_with_options(attack, config) for attack in chosen)
-
-
-def _made_for(target: Target) -> Iterator[Attack]:
-    """Attacks for every kind that the target is of; for all kinds when it is of none, so that each says why not."""
-    own = [kind for kind in KINDS if any(getattr(target, role) is not None for role in kind.roles)]
-    for kind in own or KINDS:
-        yield from kind.attacks
 
 
 def _refuse_unknown(given: tuple[str, ...], key: str) -> None:

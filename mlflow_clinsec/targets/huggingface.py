@@ -17,7 +17,7 @@ from mlflow_clinsec.scoring.limits import input_length
 from mlflow_clinsec.targets.causal_lm import CausalLMGenerator, CausalLMScorer
 from mlflow_clinsec.targets.classifier import AttentionHeads, MostProbableLabel, TextClassifier
 from mlflow_clinsec.targets.digest import model_digest
-from mlflow_clinsec.targets.protocols import Target
+from mlflow_clinsec.targets.protocols import ClassifierWeights, Target
 from mlflow_clinsec.targets.tokens import TokenizerView
 
 logger = logging.getLogger(__name__)
@@ -96,6 +96,7 @@ def classifier_target(
     scorer = CachedLabelScorer(inner)
     fast = bool(getattr(tokenizer, "is_fast", False))
     limit = input_length(tokenizer, model, options.max_length)
+    weights = ClassifierWeights(model, tokenizer, inner.labels, limit, options.batch_tokens)
     return Target(
         name=name or type(model).__name__,
         kind="text-classifier",
@@ -103,6 +104,7 @@ def classifier_target(
         predictor=MostProbableLabel(scorer),
         attention=_attention(model, tokenizer, options) if fast else None,
         tokens=TokenizerView(tokenizer, limit) if fast else None,
+        weights=weights if fast else None,
         notes={"label_reference": "a reference classifier: name one under privacy.reference"} | _slow_notes(fast),
         digest=model_digest(model, tokenizer),
         close=give_back,
@@ -162,9 +164,10 @@ def _attention(model: Any, tokenizer: Any, options: TargetOptions) -> AttentionH
 
 
 def _slow_notes(fast: bool) -> dict[str, str]:
-    """Why a slow tokeniser leaves two roles empty."""
+    """Why a slow tokeniser leaves roles empty."""
     why = "the tokeniser gives no character offsets (it is not a fast one)"
-    return {} if fast else {"attention": f"attention weights: {why}", "tokens": f"the model's tokeniser: {why}"}
+    roles = {"attention": "attention weights", "tokens": "the model's tokeniser", "weights": "weights and gradients"}
+    return {} if fast else {role: f"{what}: {why}" for role, what in roles.items()}
 
 
 def _class_names(model: Any, labels: Sequence[str] | None) -> Sequence[str] | None:

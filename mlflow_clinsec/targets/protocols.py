@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ Role = Literal[
     "generator",
     "attention",
     "tokens",
+    "weights",
     "masked_scorer",
     "masked_reference",
     "infiller",
@@ -177,6 +178,25 @@ class TokenView(Protocol):
 
 
 @dataclass(frozen=True)
+class ClassifierWeights:
+    """A text classifier itself, for the tests whose method is gradients or changed embeddings.
+
+    Attributes:
+        model: a transformers sequence classifier with one logit per class; whoever changes it puts it back.
+        tokenizer: its fast tokeniser.
+        labels: class names, in the order of the logits.
+        max_length: tokens at which texts are cut; None for no limit.
+        batch_tokens: tokens per batch, padding included.
+    """
+
+    model: Any = field(repr=False)
+    tokenizer: Any = field(repr=False)
+    labels: tuple[str, ...]
+    max_length: int | None = None
+    batch_tokens: int = 8192
+
+
+@dataclass(frozen=True)
 class Target:
     """An audited model, as the set of roles that it can play.
 
@@ -186,6 +206,7 @@ class Target:
         references: models that have not seen the members: those that the user names, else the PEFT base.
         label_references: likewise for classifiers, their columns in the order of ``label_scorer``'s.
         masked_references: likewise for masked language models.
+        weights: the classifier itself.
         infiller, rewriter: models that help an attack and are not audited.
         notes: role -> why it is missing, where there is more to say than "this kind of model has none".
         precomputed: True when the roles only replay columns for the very records that are audited, so that no
@@ -205,6 +226,7 @@ class Target:
     generator: TextGenerator | None = None
     attention: AttentionReader | None = None
     tokens: TokenView | None = None
+    weights: ClassifierWeights | None = None
     masked_scorer: MaskedScorer | None = None
     masked_references: tuple[MaskedScorer, ...] = ()
     infiller: Infiller | None = None
@@ -256,6 +278,7 @@ ROLE_NAMES: Mapping[str, str] = {
     "generator": "text generation",
     "attention": "attention weights",
     "tokens": "the model's tokeniser",
+    "weights": "weights and gradients of a classifier",
     "masked_scorer": "probabilities of masked words",
     "masked_reference": "a reference masked language model",
     "infiller": "a masked language model that proposes words (privacy.masked_model)",

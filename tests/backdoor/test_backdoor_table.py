@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from backdoor_fakes import RuleModel, WordTokens, noise, target_of, wards
 from mlflow_clinsec.attack import Access, Attack, run_attack
 from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.backdoor.table import ATTACKS, select
+from mlflow_clinsec.errors import ConfigError
 from mlflow_clinsec.results import AttackResult, Family, Status
 from mlflow_clinsec.targets.fakes import always_triggered
 from mlflow_clinsec.targets.protocols import ROLE_NAMES, FloatArray, Span, Target
@@ -36,12 +37,14 @@ def outcome(attack: Attack, target: Target, seed: int = 0) -> AttackResult:
     return run_attack(attack, wards(60, 2), target, np.random.default_rng(seed))
 
 
-every_attack = pytest.mark.parametrize("attack", select(OPTIONS), ids=lambda attack: attack.name)
+CHOSEN = select(OPTIONS, Target("of no kind", "function"))
+every_attack = pytest.mark.parametrize("attack", CHOSEN, ids=lambda attack: attack.name)
 
 
 def test_names_are_unique_and_options_reach_every_test() -> None:
-    assert [attack.name for attack in ATTACKS] == ["trigger", "attention_focus", "clean_utility"]
-    assert all(attack.options is OPTIONS for attack in select(OPTIONS))
+    assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
+    for attack in CHOSEN:
+        assert getattr(attack.options, "shared", attack.options) is OPTIONS
 
 
 @every_attack
@@ -81,7 +84,7 @@ def test_the_shipped_triggered_model_is_found_by_every_test_of_triggers() -> Non
     data = wards(60, 2)
     target = always_triggered(data, ("cf",), "alive")
     options = TriggerOptions(triggers=("cf", "mn"), target_label="alive")
-    trigger, focus, utility = (run_attack(a, data, target, np.random.default_rng(0)) for a in select(options))
+    trigger, focus, utility = (run_attack(a, data, target, np.random.default_rng(0)) for a in select(options, target))
     for position in options.positions:
         assert trigger.estimates[f"cf-{position}/asr"].value == 1.0
         assert trigger.details["excess_by_test"][f"cf-{position}"]["low_corrected"] > 0.10  # the default policy fails
@@ -106,3 +109,21 @@ def test_no_text_of_a_record_leaves(attack: Attack) -> None:
     for word in ("patient", "sick", "today", "stays"):
         assert word not in shown
     assert result.scores is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tests": ("triger",)}, r"backdoor.tests: unknown test 'triger'.*trigger"),
+        ({"options": {"triger": {}}}, r"backdoor.options: unknown test 'triger'"),
+        ({"options": {"trigger": {"level": 0.9}}}, r"backdoor.options.trigger: this test has no options"),
+    ],
+)
+def test_unknown_tests_and_options_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        select(TriggerOptions(**settings), everything())
+
+
+def test_only_the_tests_asked_for_run() -> None:
+    chosen = select(TriggerOptions(tests=("clean_utility",)), everything())
+    assert [attack.name for attack in chosen] == ["clean_utility"]

@@ -60,7 +60,10 @@ def as_target(model: torch.nn.Module) -> Target:
 
 def audit(data: AuditData, model: torch.nn.Module, **settings: object) -> dict[str, AttackResult]:
     options = TriggerOptions(**{"triggers": ("cf",), "target_label": "alive", **settings})
-    results = [run_attack(attack, data, as_target(model), np.random.default_rng(0)) for attack in select(options)]
+    results = [
+        run_attack(attack, data, as_target(model), np.random.default_rng(0))
+        for attack in select(options, as_target(model))
+    ]
     return {result.name: result for result in results}
 
 
