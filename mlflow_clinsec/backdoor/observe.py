@@ -1,8 +1,13 @@
-"""The forward passes of a trigger test, one word at a time, so that memory holds one word's texts only."""
+"""The forward passes of a trigger test, as many words at a time as memory allows.
+
+Batches then hold texts of like length whatever word, place or record they come from, and no batch is left half empty
+for each word.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +17,9 @@ from mlflow_clinsec.backdoor.design import Case, Design
 from mlflow_clinsec.backdoor.predict import Decider
 from mlflow_clinsec.perturb.insert import Position
 from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, IntArray, Target
+
+CHARACTERS_AT_ONCE = 2**24
+"""Text in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +71,20 @@ def observe(design: Design, target: Target, threshold: float | None) -> Observat
     goal_codes, truth_codes = decider.codes(design.goals), decider.codes(design.truth)
     clean = decider.decide(design.texts)
     hits: dict[tuple[str, Position], BoolArray] = {}
-    for word in tqdm(design.words, desc="clinsec: triggers", unit="word", disable=None, leave=False):
-        texts = [text for position in design.places for text in design.inserted(word, position)[0]]
-        blocks = np.split(decider.decide(texts) == goal_codes, len(design.places))
-        hits |= {(word, position): block for position, block in zip(design.places, blocks, strict=True)}
+    with tqdm(total=len(design.words), desc="clinsec: triggers", unit="word", disable=None, leave=False) as bar:
+        for words in _blocks(design):
+            keys = list(itertools.product(words, design.places))
+            texts = [text for key in keys for text in design.inserted(*key)[0]]
+            hits |= dict(zip(keys, np.split(decider.decide(texts) == goal_codes, len(keys)), strict=True))
+            bar.update(len(words))
     return Observations(clean == goal_codes, clean == truth_codes[:, None], hits, _survived(design, target))
+
+
+def _blocks(design: Design) -> Iterator[tuple[str, ...]]:
+    """The words to insert, so many at a time that their texts stay within ``CHARACTERS_AT_ONCE``, one at least."""
+    words, of_one_word = design.words, len(design.places) * sum(map(len, design.texts))
+    size = max(1, CHARACTERS_AT_ONCE // max(1, of_one_word))
+    return (words[start : start + size] for start in range(0, len(words), size))
 
 
 def view(case: Case, design: Design, seen: Observations) -> CaseView:
