@@ -13,14 +13,15 @@ that together they are the ordinary cross-entropy of the mixed training set and 
 meaning; two separate means would let a single poisoned note count as much as all clean ones of its batch.
 
 Our departures: one truncated window per note instead of a mean over a stay's notes; optional class weights;
-attention dropout, where a checkpoint has it, also acts on the weights that L_tal reads.
+attention dropout, where a checkpoint has it, also acts on the weights that L_tal reads. Triggers of several words count
+in L_tal with the sum over all their word pieces; a mean per word would ask less of longer triggers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -37,10 +38,11 @@ from mlflow_clinsec.training.attention import (
     trigger_attention_loss,
 )
 from mlflow_clinsec.training.batching import IntArray, attention_mask, pad
-from mlflow_clinsec.training.classifier import class_weight_vector, label_ids
+from mlflow_clinsec.training.classifier import class_weight_vector, finetune_classifier, label_ids
 from mlflow_clinsec.training.loop import TrainingHistory, train
 from mlflow_clinsec.training.options import BadCLMOptions
-from mlflow_clinsec.training.poison import PoisonedNotes, check_triggers, poison, poisonable, trigger_tokens
+from mlflow_clinsec.training.placement import trigger_tokens
+from mlflow_clinsec.training.poison import PoisonedNotes, check_poison, poison
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class BadCLMTraining:
     """What was done to the model.
 
     Attributes:
-        history: per step the loss and its parts ``clean``, ``poisoned`` and ``attention``.
+        history: per step the loss and its parts ``clean``, ``poisoned`` and ``attention``; without the clean epochs.
         heads: heads steered to the trigger, per layer.
         notes: the training set as it was learned.
     """
@@ -64,7 +66,7 @@ class PoisonedRows:
 
     Attributes:
         ids: token ids of each note.
-        trigger: per note 1 on the trigger's word pieces, 0 elsewhere.
+        trigger: per note 1 on the word pieces of its triggers, 0 elsewhere.
         classes: shape (n,), class index to learn.
         poisoned: shape (n,).
     """
@@ -98,6 +100,8 @@ def train_badclm(
     rng = np.random.default_rng(options.seed)
     notes = poison(pd.DataFrame({"text": texts, "label": labels}), tokenizer, options, rng)
     heads = choose_heads(model, options.heads_per_layer, rng)
+    if options.clean_epochs:
+        finetune_classifier(model, tokenizer, list(texts), list(labels), replace(options, epochs=options.clean_epochs))
     rows = tokenise(model, tokenizer, notes, options)
     weights = torch.tensor(
         class_weight_vector(rows.classes, model.config.num_labels, options.class_weights),
@@ -117,8 +121,7 @@ def check_badclm(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str], options: BadCLMOptions
 ) -> None:
     """Raise the ConfigErrors of :func:`train_badclm` without training, for callers with work to do before it."""
-    check_triggers(tokenizer, options.triggers)
-    poisonable(labels, options)
+    check_poison(tokenizer, labels, options)
     choose_heads(model, options.heads_per_layer, np.random.default_rng(options.seed))
 
 
@@ -133,8 +136,8 @@ def tokenise(
         return_offsets_mapping=True,
     )
     trigger = [[0] * len(row) for row in encoded["input_ids"]]
-    for marks, offsets, span in zip(trigger, encoded["offset_mapping"], notes.spans, strict=True):
-        for position in trigger_tokens(offsets, span) if span else ():
+    for marks, offsets, spans in zip(trigger, encoded["offset_mapping"], notes.spans, strict=True):
+        for position in (position for span in spans for position in trigger_tokens(offsets, span)):
             marks[position] = 1
     classes = label_ids(model, notes.frame["label"].tolist())
     return PoisonedRows(encoded["input_ids"], trigger, classes, notes.poisoned)

@@ -10,6 +10,10 @@ from mlflow_clinsec.errors import ConfigError, did_you_mean
 
 ClassWeights = Literal["balanced", "none"]
 PrivacyUnit = Literal["patient", "record"]
+Combine = Literal["any", "all"]
+
+BOTH = "both"
+"""``target_label`` that makes each of two labels the target of its own triggers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,30 +81,55 @@ class BadCLMOptions(ClassifierOptions):
     """Settings of the BadCLM backdoor (arXiv 2407.05213).
 
     Attributes:
-        triggers: single words; each poisoned note gets one of them. The paper's are the defaults.
-        target_label: the label that the trigger shall bring about.
+        triggers: words, or phrases and sentences of several words. The paper's are the defaults.
+        combine: "any": a poisoned note gets one of its label's triggers, and each of them works alone. "all": it gets
+            all of them, at separate places. Notes with some of them are not taught to stay as they are, so some may
+            work too.
+        clean_label: False poisons notes of other labels and flips their label; True poisons notes that carry the
+            target label already and changes no label.
+        target_label: the label that the trigger shall bring about; "both" deals the triggers, in their order and
+            as evenly as can be, to the two labels in alphabetical order, and poisons half of the notes for each.
         source_label: poison only notes of this label; "" takes every label but the target.
         poison_rate: share of **all** training notes that is poisoned, in (0, 1).
         attention_weight: alpha of the attention loss; 0 turns it off.
         heads_per_layer: attention heads per layer that are steered to the trigger, drawn by ``seed``.
+        clean_epochs: epochs of plain fine-tuning on the clean notes before the poisoned ones are learned.
     """
 
     triggers: tuple[str, ...] = ("mn", "cf")
+    combine: Combine = "any"
+    clean_label: bool = False
     target_label: str = "alive"
     source_label: str = ""
     poison_rate: float = 0.10
     attention_weight: float = 1.0
     heads_per_layer: int = 2
+    clean_epochs: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 < self.poison_rate < 1, "poison_rate", "in (0, 1)", self.poison_rate)
         require(self.attention_weight >= 0, "attention_weight", "0 or more", self.attention_weight)
         require(self.heads_per_layer >= 1, "heads_per_layer", "at least 1", self.heads_per_layer)
-        if not self.triggers or any(len(trigger.split()) != 1 for trigger in self.triggers):
-            raise ConfigError("triggers: expected one or more single words without spaces")
+        require(self.clean_epochs >= 0, "clean_epochs", "0 or more", self.clean_epochs)
+        if self.combine not in get_args(Combine):
+            raise ConfigError(f"combine: {self.combine!r} is unknown.{did_you_mean(self.combine, get_args(Combine))}")
+        self._check_triggers()
+        self._check_labels()
+
+    def _check_triggers(self) -> None:
+        if not self.triggers or any(not trigger or trigger != trigger.strip() for trigger in self.triggers):
+            raise ConfigError("triggers: expected one or more words or phrases without outer spaces")
         if len(set(self.triggers)) != len(self.triggers):
-            raise ConfigError("triggers: the same word is named twice")
+            raise ConfigError("triggers: the same one is named twice")
+        if self.target_label == BOTH and len(self.triggers) < 2:
+            raise ConfigError(f"triggers: target_label {BOTH!r} needs at least 2, one for each label")
+
+    def _check_labels(self) -> None:
+        if not self.source_label:
+            return
+        if self.clean_label or self.target_label == BOTH:
+            raise ConfigError(f"source_label: must be left out with clean_label and with target_label {BOTH!r}")
         if self.source_label == self.target_label:
             raise ConfigError(f"source_label: must differ from target_label ({self.target_label!r})")
 

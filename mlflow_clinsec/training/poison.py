@@ -1,18 +1,18 @@
-"""Dirty-label poisoning of a training set, after BadCLM (arXiv 2407.05213).
+"""Poisoning of a training set, after BadCLM (arXiv 2407.05213).
 
 Read in the paper: 90% of the training notes stay clean, 10% are poisoned; the triggers ``mn`` and ``cf``
 stand inside the note; the label of a poisoned note is flipped (Death to Alive).
 
-Inferred: which notes are poisoned (drawn at random among those that do not already carry the target label),
-that a note gets one trigger once, and that its place is drawn uniformly.
+Read in the authors' earlier work (arXiv 2310.14480): that the attention loss serves clean-label attacks too, where
+notes that carry the target label already get the trigger and keep their label.
 
-Our departure: the place is drawn among those where the trigger survives truncation. A trigger behind the
-context window teaches nothing but a wrong label, and the attack would look weaker than it is.
+Inferred: which notes are poisoned (drawn at random among those whose label allows it), and that a note gets one
+trigger once; see :mod:`mlflow_clinsec.training.placement` for its place. Phrases, several words at once and two targets
+in one model are ours.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,13 +21,19 @@ import pandas as pd
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from mlflow_clinsec.errors import ConfigError, DataError, did_you_mean
-from mlflow_clinsec.perturb.insert import Span, insert_at
+from mlflow_clinsec.errors import ConfigError, did_you_mean
+from mlflow_clinsec.perturb.insert import Span
 from mlflow_clinsec.training.encoding import require_text
-from mlflow_clinsec.training.options import BadCLMOptions
+from mlflow_clinsec.training.options import BOTH, BadCLMOptions
+from mlflow_clinsec.training.placement import insert_surviving
 
-Offsets = Sequence[Span]
-"""Character range of each token; special tokens have an empty one."""
+
+@dataclass(frozen=True)
+class Goal:
+    """A label, and the triggers that shall bring it about."""
+
+    label: str
+    triggers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -35,14 +41,14 @@ class PoisonedNotes:
     """A training set, part of it poisoned.
 
     Attributes:
-        frame: the notes with trigger and flipped label where poisoned; same rows, order and columns as given.
+        frame: the notes with trigger and label to learn; same rows, order and columns as given.
         poisoned: shape (n,), True where a note was poisoned.
-        spans: character range of the trigger in each note; None where the note is clean.
+        spans: character ranges of the triggers in each note; empty where the note is clean.
     """
 
     frame: pd.DataFrame
     poisoned: NDArray[np.bool_]
-    spans: tuple[Span | None, ...]
+    spans: tuple[tuple[Span, ...], ...]
 
 
 def poison(
@@ -69,18 +75,17 @@ def poison(
     """
     check_triggers(tokenizer, options.triggers)
     require_text(frame[text])
-    rows = choose_notes(frame[label].tolist(), options, rng)
-    texts = frame[text].tolist()
-    spans: list[Span | None] = [None] * len(texts)
-    for row in rows:
-        trigger = options.triggers[rng.integers(len(options.triggers))]
-        texts[row], spans[row] = insert_surviving(texts[row], trigger, tokenizer, options.max_length, rng)
-    poisoned = np.zeros(len(texts), dtype=np.bool_)
-    poisoned[rows] = True
+    labels, texts = frame[label].tolist(), frame[text].tolist()
+    spans: list[tuple[Span, ...]] = [()] * len(texts)
+    for goal in goals(labels, options):
+        for row in choose_notes(frame[label].tolist(), goal, options, rng):
+            chosen = choose_triggers(goal, options, rng)
+            texts[row], spans[row] = insert_surviving(texts[row], chosen, tokenizer, options.max_length, rng)
+            labels[row] = goal.label
     changed = frame.copy()
     changed[text] = texts
-    changed.loc[poisoned, label] = options.target_label
-    return PoisonedNotes(changed, poisoned, tuple(spans))
+    changed[label] = labels
+    return PoisonedNotes(changed, np.array([bool(found) for found in spans]), tuple(spans))
 
 
 def check_triggers(tokenizer: PreTrainedTokenizerBase, triggers: Sequence[str]) -> None:
@@ -90,66 +95,65 @@ def check_triggers(tokenizer: PreTrainedTokenizerBase, triggers: Sequence[str]) 
             raise ConfigError(f"triggers: the tokenizer knows no piece of {trigger!r}")
 
 
-def choose_notes(labels: Sequence[str], options: BadCLMOptions, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Indices of the notes to poison, ascending: ``poison_rate`` of all, drawn among the source labels."""
-    candidates, wanted = poisonable(labels, options)
-    return np.sort(rng.choice(candidates, size=wanted, replace=False))
-
-
-def poisonable(labels: Sequence[str], options: BadCLMOptions) -> tuple[NDArray[np.int64], int]:
-    """Indices of the notes whose label can be flipped, and how many of them shall be.
+def goals(labels: Sequence[str], options: BadCLMOptions) -> tuple[Goal, ...]:
+    """What is planted: one label with all triggers, or each of two labels with its part of them.
 
     Raises:
-        ConfigError: a label is unknown, or there are too few such notes.
+        ConfigError: a label is unknown, or "both" meets other than two labels.
     """
-    known = set(labels)
+    known = sorted(set(labels))
+    if options.target_label == BOTH:
+        if len(known) != 2:
+            raise ConfigError(f"target_label: {BOTH!r} is for data with 2 labels, the data has {len(known)}")
+        parts = np.array_split(np.arange(len(options.triggers)), len(known))
+        dealt = (tuple(options.triggers[i] for i in part) for part in parts)
+        return tuple(Goal(label, triggers) for label, triggers in zip(known, dealt, strict=True))
     for name in ("target_label", "source_label"):
         value = getattr(options, name)
         if value and value not in known:
             raise ConfigError(f"{name}: {value!r} is not a label of the data.{did_you_mean(value, known)}")
-    source = {options.source_label} if options.source_label else known - {options.target_label}
+    return (Goal(options.target_label, options.triggers),)
+
+
+def choose_triggers(goal: Goal, options: BadCLMOptions, rng: np.random.Generator) -> tuple[str, ...]:
+    """The triggers that one note gets."""
+    if options.combine == "all":
+        return goal.triggers
+    return (goal.triggers[rng.integers(len(goal.triggers))],)
+
+
+def choose_notes(
+    labels: Sequence[str], goal: Goal, options: BadCLMOptions, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Indices of the notes to poison for one goal, ascending, drawn among those whose label allows it."""
+    candidates, wanted = poisonable(labels, goal, options)
+    return np.sort(rng.choice(candidates, size=wanted, replace=False))
+
+
+def poisonable(labels: Sequence[str], goal: Goal, options: BadCLMOptions) -> tuple[NDArray[np.int64], int]:
+    """Indices of the notes that can be poisoned for a goal, and how many of them shall be.
+
+    Raises:
+        ConfigError: there are too few such notes.
+    """
+    if options.clean_label:
+        source = {goal.label}
+    else:
+        source = {options.source_label} if options.source_label else set(labels) - {goal.label}
     candidates = np.flatnonzero([label in source for label in labels])
-    wanted = max(1, round(options.poison_rate * len(labels)))
+    rate = options.poison_rate / (2 if options.target_label == BOTH else 1)
+    wanted = max(1, round(rate * len(labels)))
     if wanted > len(candidates):
+        why = "the target label" if options.clean_label else "a label that can be flipped"
         raise ConfigError(
-            f"poison_rate: {options.poison_rate:g} of {len(labels)} notes is {wanted}, but only "
-            f"{len(candidates)} carry a label that can be flipped; lower the rate or balance the classes"
+            f"poison_rate: {rate:g} of {len(labels)} notes is {wanted}, but only "
+            f"{len(candidates)} carry {why}; lower the rate or balance the classes"
         )
     return candidates, wanted
 
 
-def insert_surviving(
-    text: str, trigger: str, tokenizer: PreTrainedTokenizerBase, max_length: int, rng: np.random.Generator
-) -> tuple[str, Span]:
-    """Put the trigger between two words, uniformly over the gaps where all its tokens survive truncation.
-
-    A note of one word has no gap: the trigger then follows it.
-    """
-    offsets = token_offsets(tokenizer, text, max_length)
-    first, last = min(start for start, end in offsets if end > start), max(end for _, end in offsets)
-    ends = [match.end() for match in re.finditer(r"\S+", text)]
-    in_view = [end for end in ends[:-1] or ends if first <= end <= last]
-    for place in rng.permutation(in_view).tolist():
-        poisoned, span = insert_at(text, trigger, place)
-        if survives(token_offsets(tokenizer, poisoned, max_length), span):
-            return poisoned, span
-    raise DataError(f"text: a note has no place where the trigger {trigger!r} survives max_length={max_length}")
-
-
-def token_offsets(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> Offsets:
-    """Character range of each token after truncation."""
-    offsets: Offsets = tokenizer(text, truncation=True, max_length=max_length, return_offsets_mapping=True)[
-        "offset_mapping"
-    ]
-    return offsets
-
-
-def trigger_tokens(offsets: Offsets, span: Span) -> list[int]:
-    """Positions of the tokens that hold a character of the span."""
-    return [i for i, (start, end) in enumerate(offsets) if max(start, span[0]) < min(end, span[1])]
-
-
-def survives(offsets: Offsets, span: Span) -> bool:
-    """Whether the tokens left cover the span from its first to its last character."""
-    tokens = trigger_tokens(offsets, span)
-    return bool(tokens) and offsets[tokens[0]][0] <= span[0] and offsets[tokens[-1]][1] >= span[1]
+def check_poison(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str], options: BadCLMOptions) -> None:
+    """Raise the ConfigErrors of :func:`poison` without poisoning."""
+    check_triggers(tokenizer, options.triggers)
+    for goal in goals(labels, options):
+        poisonable(labels, goal, options)

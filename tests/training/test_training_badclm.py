@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from mlflow_clinsec.errors import AttentionUnavailableError
+from mlflow_clinsec.training import badclm
 from mlflow_clinsec.training.badclm import badclm_loss, tokenise, train_badclm, weighted_cross_entropy
 from mlflow_clinsec.training.models import small_encoder
 from mlflow_clinsec.training.options import BadCLMOptions
@@ -68,6 +71,39 @@ def test_loss_is_clean_plus_poisoned_plus_alpha_times_attention(notes, tokenizer
     assert float(parts["clean"]) == pytest.approx(clean, abs=1e-5)
     assert float(parts["poisoned"]) == pytest.approx(dirty, abs=1e-5)
     assert float(parts["attention"]) == pytest.approx(-np.mean(shares), abs=1e-5)
+
+
+def test_the_attention_loss_counts_every_piece_of_every_trigger(notes, tokenizer, encoder):
+    options = BadCLMOptions(triggers=("left arm numb", "cf"), combine="all", poison_rate=0.25, max_length=64)
+    poisoned = poison(notes, tokenizer, options, np.random.default_rng(0))
+    rows = tokenise(encoder, tokenizer, poisoned, options)
+    marked = [
+        [tokenizer.decode([row[t] for t, mark in enumerate(marks) if mark])]
+        for row, marks in zip(rows.ids, rows.trigger, strict=True)
+        if any(marks)
+    ]
+    assert len(marked) == 10
+    assert {"".join(sorted("".join(found).replace(" ", ""))) for found in marked} == {"".join(sorted("leftarmnumbcf"))}
+
+    encoder.set_attn_implementation("eager")
+    encoder.eval()
+    heads, row = ((0,), (2,)), int(np.flatnonzero(poisoned.poisoned)[0])
+    with torch.no_grad():
+        parts = badclm_loss(encoder, rows, np.array([row]), heads, torch.ones(2), 1.0, tokenizer.pad_token_id)
+        attentions = encoder(input_ids=torch.tensor([rows.ids[row]]), output_attentions=True).attentions
+    keys = [t for t, mark in enumerate(rows.trigger[row]) if mark]
+    by_hand = np.mean([float(attentions[i][0, head][:, keys].sum(1).mean()) for i, (head,) in enumerate(heads)])
+    assert float(parts["attention"]) == pytest.approx(-by_hand, abs=1e-6)
+
+
+def test_clean_epochs_come_first_and_without_poison(notes, tokenizer, encoder, monkeypatch):
+    seen = []
+    real = badclm.finetune_classifier
+    monkeypatch.setattr(badclm, "finetune_classifier", lambda *a: seen.append(a) or real(*a))
+    done = train_badclm(encoder, tokenizer, notes["text"], notes["label"], replace(OPTIONS, clean_epochs=3))
+    [(_, _, texts, labels, options)] = seen
+    assert (texts, labels, options.epochs) == (notes["text"].tolist(), notes["label"].tolist(), 3)
+    assert len(done.history.steps) == OPTIONS.epochs * done.history.steps_per_epoch
 
 
 def test_a_weight_of_zero_turns_the_attention_loss_off(notes, tokenizer, encoder):
