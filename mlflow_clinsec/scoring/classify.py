@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from mlflow_clinsec.errors import TargetError
 from mlflow_clinsec.scoring.batches import length_batches
 from mlflow_clinsec.scoring.heads import input_device
-from mlflow_clinsec.scoring.inputs import collate, encode_texts, padding_id
+from mlflow_clinsec.scoring.inputs import Features, collate, encode_texts, padding_id
 from mlflow_clinsec.scoring.limits import input_length
 from mlflow_clinsec.scoring.modes import evaluating
 
@@ -45,8 +45,20 @@ def class_probabilities(
     """
     refuse_other_outputs(model)
     rows = encode_texts(tokenizer, texts, input_length(tokenizer, model, max_length))
+    return classify_rows(model, rows, padding_id(tokenizer, model), batch_tokens, description)
+
+
+def classify_rows(
+    model: Any, rows: Sequence[Features], pad_id: int, batch_tokens: int = 8192, description: str = "classifying"
+) -> NDArray[np.float64]:
+    """As :func:`class_probabilities`, for texts that are encoded already.
+
+    Args:
+        rows: one entry per text.
+        pad_id: what to pad with.
+    """
     out = np.full((len(rows), int(model.config.num_labels)), np.nan)
-    pad_id, device = padding_id(tokenizer, model), input_device(model)
+    device = input_device(model)
     with evaluating(model), tqdm(total=len(rows), desc=description, leave=False, disable=None) as bar:
         for batch in length_batches([len(row["input_ids"]) for row in rows], _budget(model, batch_tokens)):
             logits = model(**collate([rows[i] for i in batch], pad_id, device)).logits
@@ -54,7 +66,7 @@ def class_probabilities(
             bar.update(len(batch))
     broken = int(np.isnan(out).any(axis=1).sum())
     if broken:
-        raise TargetError(f"the model gave scores that are not numbers for {broken} of {len(texts)} texts")
+        raise TargetError(f"the model gave scores that are not numbers for {broken} of {len(rows)} texts")
     return out / out.sum(axis=1, keepdims=True)
 
 

@@ -22,17 +22,29 @@ def encode_texts(tokenizer: Any, texts: Sequence[str], limit: int | None) -> lis
     Raises:
         TargetError: a text gave no token at all, which no model can classify.
     """
+    rows = tokenise(tokenizer, texts, limit)
+    refuse_empty(rows)
+    return rows
+
+
+def tokenise(tokenizer: Any, texts: Sequence[str], limit: int | None) -> list[Features]:
+    """As :func:`encode_texts`; a text may give no token."""
     if not texts:
         return []
     cut = {"truncation": True, "max_length": limit} if limit else {}
     batch = tokenizer(list(texts), return_attention_mask=False, verbose=False, **cut)
-    rows: list[Features] = [
-        {name: np.asarray(values[i], dtype=np.int64) for name, values in batch.items()} for i in range(len(texts))
-    ]
+    return [{name: np.asarray(values[i], dtype=np.int64) for name, values in batch.items()} for i in range(len(texts))]
+
+
+def refuse_empty(rows: Sequence[Features]) -> None:
+    """Every text must have a token.
+
+    Raises:
+        TargetError: saying how many have none.
+    """
     empty = sum(len(row["input_ids"]) == 0 for row in rows)
     if empty:
-        raise TargetError(f"{empty} of {len(texts)} texts hold no token for the model's tokeniser")
-    return rows
+        raise TargetError(f"{empty} of {len(rows)} texts hold no token for the model's tokeniser")
 
 
 def collate(rows: Sequence[Features], pad_id: int, device: torch.device) -> dict[str, torch.Tensor]:

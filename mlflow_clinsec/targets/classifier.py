@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from mlflow_clinsec.scoring.attention import attention_share
-from mlflow_clinsec.scoring.classify import class_probabilities, refuse_other_outputs
+from mlflow_clinsec.scoring.cache import Memo
+from mlflow_clinsec.scoring.classify import classify_rows, refuse_other_outputs
+from mlflow_clinsec.scoring.inputs import Features, padding_id
+from mlflow_clinsec.scoring.limits import input_length
+from mlflow_clinsec.scoring.text_encoder import TextEncoder
 from mlflow_clinsec.targets.protocols import FloatArray, LabelScorer, Span
 
 
@@ -37,9 +44,9 @@ class TextClassifier:
         names = model.config.id2label
         self._labels = tuple(labels) if labels else tuple(str(names[i]) for i in range(len(names)))
         self._model = model
-        self._tokenizer = tokenizer
-        self._max_length = max_length
+        self._padding_id = padding_id(tokenizer, model)
         self._batch_tokens = batch_tokens
+        self._encoder = TextEncoder(tokenizer, input_length(tokenizer, model, max_length))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -47,14 +54,32 @@ class TextClassifier:
         return self._labels
 
     def predict_proba(self, texts: Sequence[str]) -> FloatArray:
-        """Softmax probabilities, shape (n_texts, n_labels).
+        """Softmax probabilities, shape (n_texts, n_labels); inputs that are the same run through the model once.
+
+        Texts that differ behind the place where they are cut are the same to the model. Nothing is remembered from
+        one call to the next, since the weights may have changed.
 
         Raises:
-            TargetError: the model gave values that are not numbers.
+            TargetError: the model gave values that are not numbers, or a text holds no token.
         """
-        return class_probabilities(
-            self._model, self._tokenizer, texts, batch_tokens=self._batch_tokens, max_length=self._max_length
+        rows = self._encoder.encode(texts)
+        found = Memo[FloatArray]().get(
+            [_key(row) for row in rows], lambda places: self._classify([rows[i] for i in places])
         )
+        return np.array(found, dtype=np.float64).reshape(len(texts), len(self.labels))
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """How texts become the model's inputs."""
+        return self._encoder
+
+    def _classify(self, rows: Sequence[Features]) -> list[FloatArray]:
+        return list(classify_rows(self._model, rows, self._padding_id, self._batch_tokens))
+
+
+def _key(row: Features) -> bytes:
+    """Digest of the ids; further inputs say no more than which text an id belongs to, and there is one."""
+    return hashlib.blake2b(row["input_ids"].tobytes(), digest_size=16).digest()
 
 
 class MostProbableLabel:

@@ -103,7 +103,7 @@ def classifier_target(
         label_scorer=scorer,
         predictor=MostProbableLabel(scorer),
         attention=_attention(model, tokenizer, options) if fast else None,
-        tokens=TokenizerView(tokenizer, limit) if fast else None,
+        tokens=TokenizerView(tokenizer, limit, inner.encoder) if fast else None,
         weights=weights if fast else None,
         notes={"label_reference": "a reference classifier: name one under privacy.reference"} | _slow_notes(fast),
         digest=model_digest(model, tokenizer),

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from mlflow_clinsec.scoring.spans import tokens_of_spans
+from mlflow_clinsec.scoring.text_encoder import TextEncoder
 from mlflow_clinsec.targets.protocols import BoolArray, Span
 
 
@@ -17,11 +15,12 @@ class TokenizerView:
     Args:
         tokenizer: the model's tokeniser; one that gives character offsets (``is_fast``).
         limit: tokens that the model takes, special tokens included; None when texts are never cut.
+        encoder: the model's own encoder of texts, so that the two share what they know; one of its own when None.
     """
 
-    def __init__(self, tokenizer: Any, limit: int | None) -> None:
+    def __init__(self, tokenizer: Any, limit: int | None, encoder: TextEncoder | None = None) -> None:
         self._tokenizer = tokenizer
-        self._limit = limit
+        self._encoder = encoder or TextEncoder(tokenizer, limit)
 
     def word_pieces(self, words: Sequence[str]) -> tuple[tuple[str, ...], ...]:
         """The pieces of each word standing inside a sentence; unknown pieces as the tokeniser's unk token."""
@@ -42,5 +41,4 @@ class TokenizerView:
 
     def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> BoolArray:
         """Whether every token of the spans is still there after truncation, shape (n_texts,)."""
-        _, kept = tokens_of_spans(self._tokenizer, texts, spans, self._limit)
-        return np.asarray(kept, dtype=np.bool_)
+        return self._encoder.survives(texts, spans)

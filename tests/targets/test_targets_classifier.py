@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tiny_models as tiny
+import torch
 
 from mlflow_clinsec.errors import TargetError
 from mlflow_clinsec.targets.classifier import AttentionHeads, MostProbableLabel, TextClassifier
@@ -47,3 +48,18 @@ def test_attention_is_read_with_the_same_limit() -> None:
     found = reader.attention_to(["the patient cf", "the patient has cf"], [[(12, 14)], [(16, 18)]])
     assert found.shape == (2, 3, 4)
     assert np.isnan(found).all(axis=(1, 2)).tolist() == [False, True]
+
+
+def test_inputs_that_are_the_same_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny.tiny_bert()
+    scorer = TextClassifier(model, tiny.piece_tokenizer(), max_length=6)
+    plain, seen = model.forward, []
+    monkeypatch.setattr(model, "forward", lambda **inputs: seen.append(len(inputs["input_ids"])) or plain(**inputs))
+    texts = ["the patient has fever cf", "the patient has fever mn", "the patient has  fever", "cf the patient"]
+    found = scorer.predict_proba(texts)
+    assert sum(seen) == 2, "a trigger behind the end, or a second blank, is nothing that the model could see"
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.allclose(found[0], found[3])
+    with torch.no_grad():
+        model.classifier.bias[0] += 5
+    assert (scorer.predict_proba(texts)[:, 0] > found[:, 0]).all(), "the weights may change between calls"
