@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlflow_clinsec.report.figure_triggers import worst_first
+from mlflow_clinsec.report.further_tables import further_tables, has_view
 from mlflow_clinsec.report.headlines import (
     TRIGGER_TEST,
     UTILITY_TEST,
@@ -66,6 +67,7 @@ def sections(report: AuditReport, min_cell: int) -> Row:
         "triggers": trigger_rows(report),
         "trigger_reading": trigger_reading(report),
         "utility": utility_rows(report),
+        "further_tables": further_tables(report, min_cell),
         "others": other_rows(report),
         "lost": [result for result in report.results if result.status is not Status.OK],
         "summary": summary_rows(report, min_cell),
@@ -190,7 +192,7 @@ def other_rows(report: AuditReport) -> list[Row]:
         for result in report.results
         for metric, estimate in result.estimates.items()
         if not (result.family is Family.PRIVACY and metric in PRIVACY_METRICS)
-        and not (result.family is Family.BACKDOOR and result.name in shown)
+        and not (result.family is Family.BACKDOOR and (result.name in shown or has_view(result)))
     ]
 
 
