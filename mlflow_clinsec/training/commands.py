@@ -109,7 +109,7 @@ def with_settings(plan: Any, settings: Mapping[str, Any] | None) -> Any:
 def _classifier(plan: ClassifierRecipe, source: Source, seed: int) -> ModelInfo:
     """Train, measure and log a classifier."""
     notes = read_notes(source, plan.patients, seed)
-    from mlflow_clinsec.training.pipeline import train_classifier
+    from mlflow_clinsec.training.classifier_pipeline import train_classifier
     from mlflow_clinsec.training.publish import classifier_quality, publish
 
     trained = train_classifier(notes, plan, seed)

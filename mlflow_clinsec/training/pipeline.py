@@ -18,14 +18,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from mlflow_clinsec.datasets import split_patients
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.scoring.limits import input_length
-from mlflow_clinsec.training.badclm import check_badclm, train_badclm
-from mlflow_clinsec.training.bases import load_base_causal_lm, load_base_classifier
+from mlflow_clinsec.training.bases import load_base_causal_lm
 from mlflow_clinsec.training.causal_lm import finetune_causal_lm
 from mlflow_clinsec.training.classifier import finetune_classifier
 from mlflow_clinsec.training.loop import AfterEpoch, TrainingHistory
 from mlflow_clinsec.training.models import small_causal_lm, small_encoder, with_lora
-from mlflow_clinsec.training.options import BadCLMOptions, ClassifierOptions, TrainingOptions
-from mlflow_clinsec.training.plans import ClassifierRecipe, Options, QARecipe, SmallModel
+from mlflow_clinsec.training.options import ClassifierOptions, TrainingOptions
+from mlflow_clinsec.training.plans import Options, QARecipe, SmallModel
 from mlflow_clinsec.training.tokenizers import train_tokenizer
 
 
@@ -47,45 +46,6 @@ class TrainedModel:
     held_out: pd.DataFrame = field(repr=False)
     history: TrainingHistory = field(repr=False)
     reference: PreTrainedModel | None = None
-
-
-def train_classifier(notes: pd.DataFrame, recipe: ClassifierRecipe, seed: int) -> TrainedModel:
-    """Train a classifier, clean or backdoored as ``recipe.options`` say, on the members' notes.
-
-    With class weights all their notes are used, else a balanced sample of them.
-
-    Args:
-        notes: columns ``patient_id``, ``text`` and ``label``.
-        seed: of the parts, the sample, the weights and the training.
-
-    Raises:
-        DataError: fewer than two labels, or a label that no member carries.
-        ConfigError: see :func:`~mlflow_clinsec.training.poison.poison`; or the checkpoint cannot be loaded.
-    """
-    labels = sorted(notes["label"].unique())
-    if len(labels) < 2:
-        raise DataError(f"label: a classifier needs at least 2 labels, the data has {len(labels)}")
-    parts = split_patients(notes, recipe.shares, seed)
-    rng = np.random.default_rng(seed)
-    train = parts["train"]
-    if recipe.options.class_weights == "none":
-        train = balanced(train, labels, rng)
-    if recipe.small is None:
-        model, tokenizer = load_base_classifier(recipe.base_model, labels, seed)
-    else:
-        model, tokenizer = new_encoder(recipe.small, parts["other"]["text"], labels, seed)
-    model = on_accelerator(model)
-    options = fitted(recipe.options, model, tokenizer, seed)
-    texts, targets = train["text"].tolist(), train["label"].tolist()
-    if isinstance(options, BadCLMOptions):
-        check_badclm(model, tokenizer, targets, options)
-    if recipe.small is not None:
-        learn_from_others(model, tokenizer, balanced(parts["other"], labels, rng), recipe.small.options, seed)
-    if isinstance(options, BadCLMOptions):
-        history = train_badclm(model, tokenizer, texts, targets, options).history
-    else:
-        history = finetune_classifier(model, tokenizer, texts, targets, options)
-    return TrainedModel(model, tokenizer, train, parts["held_out"], history)
 
 
 def balanced(notes: pd.DataFrame, labels: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:

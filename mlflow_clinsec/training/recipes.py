@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlflow_clinsec.datasets import Corpus
+from mlflow_clinsec.training.classifier_pipeline import train_classifier
 from mlflow_clinsec.training.options import BadCLMOptions, ClassifierOptions, TrainingOptions
-from mlflow_clinsec.training.pipeline import TrainedModel, train_classifier, train_qa
+from mlflow_clinsec.training.pipeline import TrainedModel, train_qa
 from mlflow_clinsec.training.plans import ClassifierRecipe, QARecipe, SmallModel
 
 SMALL_QA = QARecipe(
