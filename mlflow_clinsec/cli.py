@@ -13,6 +13,7 @@ import click
 
 from mlflow_clinsec import __version__
 from mlflow_clinsec.cli_support import DEFAULT, given, guarded, number, refuse
+from mlflow_clinsec.command_cohort import cohort
 from mlflow_clinsec.command_defences import defences
 from mlflow_clinsec.command_self_prompt import self_prompt_reference
 
@@ -163,6 +164,7 @@ def _source(options: dict[str, str]) -> Any:
     return guarded(lambda: Source(**settings))
 
 
+main.add_command(cohort)
 main.add_command(defences)
 main.add_command(self_prompt_reference)
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import csv
 import difflib
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
+from mlflow_clinsec.datasets.lines import Lines
 from mlflow_clinsec.errors import DataError
 
 Row = tuple[int, Mapping[str, Any]]
@@ -52,21 +51,8 @@ def read_rows(path: Path, columns: Sequence[str], title: str) -> Iterator[Row]:
         yield line, row
 
 
-def _lines(path: Path, title: str) -> Iterator[str]:
-    """Decoded lines. Each is decoded by itself, so that the one that is not UTF-8 can be named."""
-    number = 0
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError:
-        raise DataError(f"{title}: line {number} is not UTF-8.") from None
-    except (gzip.BadGzipFile, zlib.error, EOFError):
-        raise DataError(f"{title}: not readable as gzip after line {number}.") from None
-
-
 def _csv_rows(path: Path, columns: Sequence[str], title: str) -> Iterator[Row]:
-    reader = csv.DictReader(_lines(path, title), strict=True)
+    reader = csv.DictReader(Lines(path, title), strict=True)
     try:
         names = list(reader.fieldnames or ())
         if len(set(names)) != len(names):
@@ -81,13 +67,13 @@ def _csv_rows(path: Path, columns: Sequence[str], title: str) -> Iterator[Row]:
 
 
 def _jsonl_rows(path: Path, columns: Sequence[str], title: str) -> Iterator[Row]:
-    for number, line in enumerate(_lines(path, title), start=1):
+    for number, line in enumerate(Lines(path, title), start=1):
         if line.strip():
             yield number, _object(_parse(line, title, number - 1), title, number)
 
 
 def _json_rows(path: Path, columns: Sequence[str], title: str) -> Iterator[Row]:
-    found = _parse("".join(_lines(path, title)), title, 0)
+    found = _parse("".join(Lines(path, title)), title, 0)
     if not isinstance(found, list):
         raise DataError(f"{title}: expected an array of records, got {type(found).__name__}.")
     for number, item in enumerate(found, start=1):
