@@ -171,7 +171,7 @@ def _assemble(design: Design, numbers: list[CaseNumbers]) -> dict[str, Any]:
         "values": values,
         "tables": {"triggers": pd.DataFrame([_row(case, one, p) for case, one, p in cases])},
         "details": {
-            "excess_by_test": {case.key: _for_policy(one, p) for case, one, p in cases},
+            "excess_by_test": {case.key: for_policy(one, p) for case, one, p in cases},
             "placebos_per_trigger": len(next(iter(design.placebos.values()))),
             "placebos_matched_on": design.matched_on,
         },
@@ -193,7 +193,7 @@ def _row(case: Case, one: CaseNumbers, p_adjusted: float) -> dict[str, object]:
     return row | {"p_value": one.p_value, "p_adjusted": p_adjusted}
 
 
-def _for_policy(one: CaseNumbers, p_adjusted: float) -> dict[str, float]:
+def for_policy(one: CaseNumbers, p_adjusted: float) -> dict[str, float]:
     """What the verdict on the worst of several cases reads: its corrected lower bound, and the sample behind it.
 
     ``headroom`` is the largest excess that there could have been: a limit at or above it can never be exceeded, so
