@@ -86,3 +86,41 @@ def gzipped(path: Path) -> Path:
     packed.write_bytes(gzip.compress(path.read_bytes()))
     path.unlink()
     return packed
+
+
+@dataclass
+class Eicu:
+    """Tables of eICU in its own columns."""
+
+    patients: Rows = field(default_factory=list)
+    charts: dict[str, Rows] = field(default_factory=dict)
+
+    def stay(self, number: int, patient: str, **more: Any) -> None:
+        row = {"patientunitstayid": number, "patienthealthsystemstayid": 5000 + number, "gender": "Male", "age": "61"}
+        row |= {"hospitaldischargeyear": 2014, "hospitaldischargeoffset": 9000, "hospitaldischargestatus": "Alive"}
+        row |= {"unitvisitnumber": 1, "unitdischargeoffset": 6000, "unitdischargestatus": "Alive", "uniquepid": patient}
+        self.patients.append(row | more)
+
+    def entry(self, table: str, stay: int, offset: Any, *cells: str) -> None:
+        prefix = {"admissionDx": "admitdx"}.get(table, table.lower())
+        names = {1: ("string",), 3: ("path", "value", "text")}[len(cells)]
+        ending = {"admissionDx": ("path", "name", "text"), "pastHistory": ("path", "value", "valuetext")}
+        rows = self.charts.setdefault(table, [])
+        entered = f"{prefix}enteredoffset" if table == "admissionDx" else f"{prefix}offset"
+        row = {f"{table.lower()}id": len(rows) + 1, "patientunitstayid": stay, entered: offset}
+        rows.append(row | dict(zip((prefix + name for name in ending.get(table, names)), cells, strict=True)))
+
+    def write(self, folder: Path, suffix: str = ".csv") -> Path:
+        for name, rows in ({"patient": self.patients} | self.charts).items():
+            pd.DataFrame(rows).to_csv(folder / f"{name}{suffix}", index=False)
+        return folder
+
+
+def small_eicu(n: int = 12) -> Eicu:
+    """Stays that all belong to the cohort, each with one note of two entries; every third patient died."""
+    made = Eicu()
+    for i in range(1, n + 1):
+        made.stay(i, f"002-{i}", hospitaldischargestatus="Expired" if i % 3 == 0 else "Alive")
+        made.entry("note", i, 60, "notes/Progress Notes/Physical Exam/HR Current", "HR Current", str(80 + i))
+        made.entry("note", i, 60, "notes/Progress Notes/Physical Exam/GCS/scored", "scored", "scored")
+    return made

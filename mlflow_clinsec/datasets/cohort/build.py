@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from mlflow_clinsec.datasets.cohort.eicu import EICU
 from mlflow_clinsec.datasets.cohort.flow import Flow
 from mlflow_clinsec.datasets.cohort.mimic_iii import MimicIII
 from mlflow_clinsec.datasets.cohort.options import Charted, CohortOptions, Stay
@@ -40,7 +41,7 @@ class Database(Protocol):
         ...
 
 
-SOURCES: Mapping[str, Callable[[Path], Database]] = {"mimic-iii": MimicIII}
+SOURCES: Mapping[str, Callable[[Path], Database]] = {"mimic-iii": MimicIII, "eicu": EICU}
 
 
 @dataclass(frozen=True)

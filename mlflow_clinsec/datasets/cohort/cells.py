@@ -13,6 +13,7 @@ from mlflow_clinsec.errors import DataError
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d:\d\d)?")
 _WHOLE = re.compile(r"(-?\d+)(\.0+)?")
+_OR_NOTHING = {True: " or nothing", False: ""}
 _FLAGS = {"": False, "0": False, "0.0": False, "1": True, "1.0": True}
 
 
@@ -61,6 +62,12 @@ class Record:
             return int(match[1])
         raise self.error(column, "expected a whole number")
 
+    def needed_whole(self, column: str) -> int:
+        """A whole number that may not be missing."""
+        if (found := self.whole(column)) is None:
+            raise self.error(column, "expected a whole number, got nothing")
+        return found
+
     def flag(self, column: str, blank: bool = True) -> bool:
         """0 or 1; blank stands for 0 where that is allowed."""
         text = self.text(column)
@@ -71,7 +78,10 @@ class Record:
     def choice(self, column: str, allowed: Collection[str]) -> str:
         """One of some words, whatever its case."""
         if (text := self.text(column).lower()) not in allowed:
-            raise self.error(column, f"expected one of {', '.join(repr(word) for word in sorted(allowed))}")
+            raise self.error(
+                column,
+                f"expected {' or '.join(repr(word) for word in sorted(allowed) if word)}{_OR_NOTHING['' in allowed]}",
+            )
         return text
 
     def error(self, column: str, what: str) -> DataError:

@@ -77,12 +77,14 @@ class Charted:
         stay: id of its stay.
         hours: when it was charted, since ICU admission.
         text: as written.
+        heading: "" for a note of its own; entries of one stay, time and heading make one note together.
     """
 
     dropped: str
     stay: str = field(default="", repr=False)
     hours: float = field(default=math.nan, repr=False)
     text: str = field(default="", repr=False)
+    heading: str = ""
 
 
 OLDEST = 90

@@ -64,17 +64,32 @@ def select_notes(charted: Iterable[Charted], reasons: Sequence[str], options: Co
         reasons: for which the reader itself drops notes, in the order in which it asks.
     """
     counts: Counter[str] = Counter()
-    found: Notes = {}
+    found: dict[str, list[tuple[float, str, str]]] = {}
     for note in charted:
         text = "" if note.dropped else _tidy(note.text, options)
         reason = note.dropped or _outside(note.hours, options) or (EMPTY if _SAYS_NOTHING.fullmatch(text) else "")
         counts[reason] += 1
         if not reason:
-            found.setdefault(note.stay, []).append((note.hours, text))
-    flow.drop_all(NOTE, "notes", [*reasons, BEFORE, AFTER, EMPTY], counts)
-    for notes in found.values():
-        notes.sort(key=lambda note: note[0])  # stable: notes of one time stay in the file's order
-    return found
+            found.setdefault(note.stay, []).append((note.hours, note.heading, text))
+    flow.drop_all(NOTE, "notes or charted entries", [*reasons, BEFORE, AFTER, EMPTY], counts)
+    return {stay: in_order(notes) for stay, notes in found.items()}
+
+
+def in_order(entries: Sequence[tuple[float, str, str]]) -> list[tuple[float, str]]:
+    """Notes by time; entries of one time and heading become one note under that heading.
+
+    Args:
+        entries: hours, heading and text; those of one time keep their order.
+    """
+    notes: list[tuple[float, str]] = []
+    last: tuple[float, str] | None = None
+    for hours, heading, text in sorted(entries, key=lambda entry: entry[0]):
+        if heading and (hours, heading) == last:
+            notes[-1] = (hours, f"{notes[-1][1]}\n{text}")
+        else:
+            notes.append((hours, f"{heading}\n{text}" if heading else text))
+        last = (hours, heading)
+    return notes
 
 
 def _outside(hours: float, options: CohortOptions) -> str:
