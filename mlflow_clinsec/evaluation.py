@@ -20,7 +20,7 @@ from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.read import read_records, text_column_name
-from mlflow_clinsec.targets.companions import with_companions
+from mlflow_clinsec.targets.companions import with_companions, with_language_model
 from mlflow_clinsec.targets.huggingface import TargetOptions
 from mlflow_clinsec.targets.protocols import Target
 from mlflow_clinsec.targets.resolve import resolve
@@ -96,6 +96,8 @@ def open_target(model: Any, dataset: Any, frame: pd.DataFrame, data: AuditData, 
         labels=sorted(set(data.labels)) if data.labels else None,
         references=privacy.references if privacy else (),
     )
+    if config.backdoor is not None:
+        target = with_language_model(target, config.backdoor.language_model, options)
     return with_companions(target, privacy, options) if privacy else target
 
 

@@ -30,6 +30,7 @@ class TriggerOptions:
             reaches this value; the model's own decision when left out.
         level: confidence level of the intervals.
         max_records: most records per target label that triggers are tried on, drawn at random; all when left out.
+        language_model: URI or path of a causal language model that the ONION filter asks; word n-grams when left out.
         tests: names from the table; "all" is every test made for this kind of model, "default" the quick ones.
         options: test name -> its own options.
     """
@@ -41,6 +42,7 @@ class TriggerOptions:
     decision_threshold: float | None = setting(None, low=0.0, high=1.0)
     level: float = setting(0.95, low=0.5, high=0.999)
     max_records: int | None = setting(None, low=2)
+    language_model: str | None = None
     tests: Literal["default", "all"] | tuple[str, ...] = "default"
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

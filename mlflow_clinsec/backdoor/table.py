@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from mlflow_clinsec.attack import Attack, Kind, made_for, names
 from mlflow_clinsec.backdoor.attention_focus import ATTENTION_FOCUS
 from mlflow_clinsec.backdoor.clean_utility import CLEAN_UTILITY
+from mlflow_clinsec.backdoor.filters.filters import FILTERS
 from mlflow_clinsec.backdoor.options import OwnOptions, TriggerOptions
 from mlflow_clinsec.backdoor.trigger import TRIGGER
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 from mlflow_clinsec.strict import parse
 from mlflow_clinsec.targets.protocols import Target
 
-CLASSIFIER: tuple[Attack, ...] = (TRIGGER, ATTENTION_FOCUS, CLEAN_UTILITY)
+CLASSIFIER: tuple[Attack, ...] = (TRIGGER, ATTENTION_FOCUS, CLEAN_UTILITY, FILTERS)
 LANGUAGE_MODEL: tuple[Attack, ...] = (ATTENTION_FOCUS,)
 
 KINDS: tuple[Kind, ...] = (

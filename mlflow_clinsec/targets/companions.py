@@ -1,4 +1,4 @@
-"""Models that help an attack: the masked language model that proposes words, and the one that rewords."""
+"""Models that help an attack or a test: one that proposes words, one that rewords, one that says what reads well."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from dataclasses import replace
 
 from mlflow_clinsec.config import PrivacyConfig
 from mlflow_clinsec.errors import TargetError
-from mlflow_clinsec.targets.huggingface import TargetOptions, place
+from mlflow_clinsec.targets.huggingface import TargetOptions, causal_scorer, place
 from mlflow_clinsec.targets.masked_lm import MaskedLM
 from mlflow_clinsec.targets.protocols import Target
-from mlflow_clinsec.targets.resolve_reference import load_pair, refuse_missing
+from mlflow_clinsec.targets.reference import VisitingScorer
+from mlflow_clinsec.targets.resolve_reference import closing, load_pair, refuse_missing
 from mlflow_clinsec.targets.rewriter import ModelRewriter
 
 MASKED_KEY = "privacy.masked_model"
 REWRITER_KEY = "privacy.paraphrase.transformers.model"
+LANGUAGE_MODEL_KEY = "backdoor.language_model"
 
 
 def with_companions(target: Target, privacy: PrivacyConfig, options: TargetOptions) -> Target:
@@ -32,6 +34,21 @@ def with_companions(target: Target, privacy: PrivacyConfig, options: TargetOptio
     if rewriter is not None:
         target = _with_rewriter(target, rewriter.model, options)
     return target
+
+
+def with_language_model(target: Target, where: str | None, options: TargetOptions) -> Target:
+    """The target with the causal language model that ``backdoor.language_model`` names, if any.
+
+    Raises:
+        TargetError: it is missing, of another kind, or needs code of its own.
+    """
+    if where is None:
+        return target
+    refuse_missing([where], LANGUAGE_MODEL_KEY)
+    model, tokenizer = load_pair(where, "causal language model", LANGUAGE_MODEL_KEY)
+    plain = TargetOptions(batch_tokens=options.batch_tokens, device=options.device)  # its context is its own
+    scorer = VisitingScorer(model, options.device, causal_scorer(model, tokenizer, plain))
+    return replace(target, language_model=scorer, close=closing(target, scorer))
 
 
 def _with_infiller(target: Target, where: str, options: TargetOptions) -> Target:

@@ -37,6 +37,7 @@ Role = Literal[
     "masked_reference",
     "infiller",
     "rewriter",
+    "language_model",
 ]
 
 
@@ -172,8 +173,17 @@ class TokenView(Protocol):
         """Whether a word leaves no piece, or nothing but the unknown token."""
         ...
 
-    def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> BoolArray:
-        """Whether every token of the spans is still there after truncation, shape (n_texts,)."""
+    @property
+    def special_tokens(self) -> tuple[str, ...]:
+        """Strings that the tokeniser reads as special tokens wherever they stand."""
+        ...
+
+    def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], answer_tokens: int = 0) -> BoolArray:
+        """Whether every token of the spans is still there after truncation, shape (n_texts,).
+
+        Args:
+            answer_tokens: tokens of an answer that must find room behind a prompt; of no account to classifiers.
+        """
         ...
 
 
@@ -207,7 +217,7 @@ class Target:
         label_references: likewise for classifiers, their columns in the order of ``label_scorer``'s.
         masked_references: likewise for masked language models.
         weights: the classifier itself.
-        infiller, rewriter: models that help an attack and are not audited.
+        infiller, rewriter, language_model: models that help an attack or a test and are not audited.
         notes: role -> why it is missing, where there is more to say than "this kind of model has none".
         precomputed: True when the roles only replay columns for the very records that are audited, so that no
             new text (paraphrase, trigger) can be scored.
@@ -231,6 +241,7 @@ class Target:
     masked_references: tuple[MaskedScorer, ...] = ()
     infiller: Infiller | None = None
     rewriter: Rewriter | None = None
+    language_model: TokenScorer | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     precomputed: bool = False
     digest: str = ""
@@ -267,7 +278,7 @@ class Target:
         return f"{ROLE_NAMES[role]}: not offered by a {self.kind} target"
 
 
-HELPERS: frozenset[Role] = frozenset({"infiller", "rewriter"})
+HELPERS: frozenset[Role] = frozenset({"infiller", "rewriter", "language_model"})
 ROLE_NAMES: Mapping[str, str] = {
     "scorer": "token log-probabilities",
     "context_scorer": "token log-probabilities behind other records",
@@ -283,4 +294,5 @@ ROLE_NAMES: Mapping[str, str] = {
     "masked_reference": "a reference masked language model",
     "infiller": "a masked language model that proposes words (privacy.masked_model)",
     "rewriter": "a model that rewords (privacy.paraphrase.transformers.model)",
+    "language_model": "a causal language model (backdoor.language_model)",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -38,13 +39,15 @@ def outcome(attack: Attack, target: Target, seed: int = 0) -> AttackResult:
 
 
 CHOSEN = select(OPTIONS, Target("of no kind", "function"))
+CHOSEN += select(replace(OPTIONS, tests=("filters",)), Target("of no kind", "function"))
 every_attack = pytest.mark.parametrize("attack", CHOSEN, ids=lambda attack: attack.name)
 
 
 def test_names_are_unique_and_options_reach_every_test() -> None:
     assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
     for attack in CHOSEN:
-        assert getattr(attack.options, "shared", attack.options) is OPTIONS
+        shared = getattr(attack.options, "shared", attack.options)
+        assert (shared.triggers, shared.positions) == (OPTIONS.triggers, OPTIONS.positions)
 
 
 @every_attack

@@ -1,0 +1,1 @@
+"""Filters that stand before a suspected model and stop triggered inputs: STRIP, ONION and RAP."""
