@@ -148,5 +148,5 @@ def test_the_language_model_comes_from_a_folder_and_must_be_one(tmp_path: Path) 
     helped.close()
     with pytest.raises(TargetError, match=r"backdoor.language_model: .* holds no causal language model"):
         with_language_model(plain_target, str(other), options)
-    with pytest.raises(TargetError, match="backdoor.language_model: 'nowhere' is neither"):
+    with pytest.raises(TargetError, match=r"backdoor.language_model: 'nowhere' is neither"):
         with_language_model(plain_target, "nowhere", options)
