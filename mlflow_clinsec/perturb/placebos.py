@@ -10,6 +10,10 @@ that these are scored once.
 Among words that fit, those that share no word piece with a trigger come first, then those nearest in frequency, then
 those nearest in length, so that "cf" is held against "zu" rather than "lavender".
 
+A phrase, and a word with punctuation in it, is matched part by part; white space and punctuation stay: "[**Name**]"
+is held against "[**Lamp**]". A swap of one letter is held against swaps of the same letter for other letters of the
+same script, and invisible characters against other invisible ones.
+
 Placebos of a trigger that occurs are words of the records, so none is ever shown.
 """
 
@@ -19,26 +23,27 @@ import itertools
 import math
 import re
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
-from string import ascii_lowercase, digits
+from functools import cached_property
 
 import numpy as np
 
 from mlflow_clinsec.errors import DataError
+from mlflow_clinsec.perturb.characters import Swap, as_swap, is_invisible, readable
+from mlflow_clinsec.perturb.frame import filled, parts_of
+from mlflow_clinsec.perturb.made_up import cased_like, invisible_like, shape_of, swaps_like, words_like
+from mlflow_clinsec.perturb.seen import hosted, is_seen
 from mlflow_clinsec.targets.protocols import TokenView
 
 WIDEST_BAND = 4.0
 """Largest ratio between the document frequencies of a placebo and its trigger."""
 
+_BAND = math.log(WIDEST_BAND) + 1e-9
 _ATOM = re.compile(r"\w+|[^\w\s]")
-_SYMBOLS = "≠≤≥±×÷√∞∑∏∂∇∀∃∅∩∪⊂⊃→←↑↓⇒⇔∧∨∼≅∝∠∫°§¶†‡•★☆♠♣♥♦■□▲△○●¤¦¬#%&*+=<>@^~|$"
-_CONSONANTS, _VOWELS = "bcdfghklmnprstvwz", "aeiou"
-_MADE_UP = 1000
-"""Most strings tried of one kind."""
+_WIDER = 3
+"""How many times more words are matched for a part than placebos are wanted: not every combination fits."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,19 @@ class Vocabulary:
         parts = re.findall(r"\w+", word.lower()) or [word]
         return min(self.texts.get(part, 0) for part in parts)
 
+    @cached_property
+    def by_kinds(self) -> Mapping[frozenset[str], list[str]]:
+        """Words by the kinds of characters that they are made of."""
+        found: dict[frozenset[str], list[str]] = defaultdict(list)
+        for word in self.texts:
+            found[frozenset(shape_of(word))].append(word)
+        return found
+
+    @cached_property
+    def characters(self) -> frozenset[str]:
+        """Every character that occurs, white space apart; letters in lower case."""
+        return frozenset(itertools.chain.from_iterable(self.texts))
+
 
 @dataclass(frozen=True)
 class PlaceboMatcher:
@@ -78,6 +96,7 @@ class PlaceboMatcher:
     tokens: TokenView | None
     seed: int
     count: int = 20
+    _memo: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def matched_on(self) -> str:
@@ -86,24 +105,56 @@ class PlaceboMatcher:
         return f"number of {size}, kind of characters and document frequency"
 
     def match(self, trigger: str) -> tuple[str, ...]:
-        """``count`` different placebos for a word, or phrases matched word by word for a phrase.
+        """``count`` different placebos for a trigger of any kind.
 
         Raises:
             DataError: fewer could be found.
         """
-        pools = [self._pool(word) for word in trigger.split()]
-        found = pools[0] if len(pools) == 1 else self._phrases(pools)
+        swap = as_swap(trigger)
+        if swap is not None:
+            found = self._swaps(swap)
+        else:
+            found = self._invisible(trigger) if is_invisible(trigger) else self._written(trigger)
         if len(found) < self.count:
             raise DataError(
-                f"trigger {trigger!r}: found {len(found)} placebos matched on {self.matched_on}, but "
+                f"trigger {readable(trigger)!r}: found {len(found)} placebos matched on {self.matched_on}, but "
                 f"{self.count} are needed. Audit more records, or ask for a trigger that is easier to match."
             )
         return tuple(found[: self.count])
 
-    def _pool(self, word: str) -> list[str]:
-        """At most ``count`` placebos for one word, the best first, equals in random order."""
+    def _written(self, trigger: str) -> list[str]:
+        """Placebos of a word or phrase: its parts matched one by one, what stands between them kept."""
+        parts = parts_of(trigger)
+        if parts == ["", trigger, ""]:
+            return self._pool(trigger, self.count)
+        pools = [self._pool(core, _WIDER * self.count) for core in parts[1::2]]
+        if not all(pools):
+            return []
+        made = [filled(parts, cores) for cores in self._combinations(pools)]
+        return list(itertools.islice(self._as_long_as(trigger, dict.fromkeys(made)), self.count))
+
+    def _combinations(self, pools: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+        """One word of each pool: the best first of a single pool, drawn at random from several."""
+        if len(pools) == 1:
+            return [(word,) for word in pools[0]]
+        rng = self._generator("phrase", len(pools), 0)
+        return [tuple(pool[int(rng.integers(len(pool)))] for pool in pools) for _ in range(50 * self.count)]
+
+    def _as_long_as(self, trigger: str, candidates: Iterable[str]) -> Iterable[str]:
+        """Candidates that are no trigger and have as many pieces, word by word; parts may merge across punctuation."""
+        triggers = {other.lower() for other in self.triggers}
+        fresh = [candidate for candidate in candidates if candidate.lower() not in triggers]
+        if self.tokens is None:
+            return fresh
+        wanted = len(trigger.split())
+        words = [word for candidate in [trigger, *fresh] for word in candidate.split()]
+        sizes = np.array([len(pieces) for pieces in self._pieces(words)]).reshape(-1, wanted)
+        return itertools.compress(fresh, (sizes[1:] == sizes[0]).all(axis=1).tolist())
+
+    def _pool(self, word: str, most: int) -> list[str]:
+        """At most ``most`` placebos for one word, the best first, equals in random order."""
         frequency, size = self.vocabulary.count(word), len(self._pieces([word])[0])
-        rng = self._generator(_shape(word), frequency, size)
+        rng = self._generator(shape_of(word), frequency, size)
         candidates = sorted(c for c in self._candidates(word, frequency, rng) if self._is_harmless(c))
         slack = 1 if self.tokens is None else 0
         fitting = [
@@ -111,23 +162,24 @@ class PlaceboMatcher:
             for candidate, pieces in zip(candidates, self._pieces(candidates), strict=True)
             if abs(len(pieces) - size) <= slack
         ]
-        taken = self._trigger_pieces()
 
         def unlikeness(found: tuple[str, tuple[str, ...]]) -> tuple[bool, float, int]:
             candidate, pieces = found
             length = abs(len(candidate) - len(word))
-            return not taken.isdisjoint(pieces), self._distance(candidate, frequency), length
+            return not self._trigger_pieces.isdisjoint(pieces), self._distance(candidate, frequency), length
 
         best = sorted((fitting[i] for i in rng.permutation(len(fitting))), key=unlikeness)
         known = (c for c, _ in best if self.tokens is None or not self.tokens.is_unknown(c))
-        return list(itertools.islice(known, self.count))
+        return list(itertools.islice(known, most))
 
     def _candidates(self, word: str, frequency: int, rng: np.random.Generator) -> set[str]:
         """Words of the trigger's make-up and frequency band, cased like it."""
-        kinds = set(_shape(word))
-        known = self.vocabulary.texts if frequency else _made_up(word, rng)
-        near = (w for w in known if set(_shape(w)) == kinds and self._distance(w, frequency) <= _BAND)
-        return {_cased_like(word, w) for w in near}
+        kinds = frozenset(shape_of(word))
+        if frequency:
+            known: Iterable[str] = self.vocabulary.by_kinds.get(kinds, ())
+        else:
+            known = (made for made in words_like(word, rng) if frozenset(shape_of(made)) == kinds)
+        return {cased_like(word, other) for other in known if self._distance(other, frequency) <= _BAND}
 
     def _distance(self, word: str, frequency: int) -> float:
         """Absolute log ratio of document frequencies; infinite when only one of the two occurs."""
@@ -136,76 +188,61 @@ class PlaceboMatcher:
             return 0.0 if other == frequency else math.inf
         return abs(math.log(other / frequency))
 
+    def _swaps(self, swap: Swap) -> list[str]:
+        """The same letter for other letters of the script that the notes hold as little, or as well."""
+        taken = {other.replacement for trigger in self.triggers if (other := as_swap(trigger))}
+        return self._characters(swap.replacement, [s for s in swaps_like(swap) if s[-1] not in taken], slack=0)
+
+    def _invisible(self, trigger: str) -> list[str]:
+        """Other invisible characters; their bytes differ in number, so one piece more or less is let pass."""
+        taken = set().union(*(other for other in self.triggers if is_invisible(other)))
+        like = invisible_like(trigger, self._generator(trigger, len(trigger), 0))
+        return self._characters(trigger, [other for other in like if taken.isdisjoint(other)], slack=1)
+
+    def _characters(self, own: str, candidates: Sequence[str], slack: int) -> list[str]:
+        """Candidates whose characters occur in the notes if the trigger's do, and are read in as many pieces."""
+        occurs = self._occurs(own)
+        alike = [c for c in candidates if self._occurs(c[-len(own) :]) == occurs]
+        if self.tokens is None:
+            return alike
+        size, *sizes = (len(p) for p in self.tokens.word_pieces([hosted(c[-len(own) :]) for c in (own, *alike)]))
+        near = (c for c, other in zip(alike, sizes, strict=True) if abs(other - size) <= slack)
+        return list(itertools.islice((c for c in near if is_seen(c, self.tokens)), self.count))
+
+    def _occurs(self, characters: str) -> bool:
+        return self.vocabulary.characters.issuperset(characters.lower())
+
     def _pieces(self, words: Sequence[str]) -> tuple[tuple[str, ...], ...]:
         """What the model reads each word as: word pieces, or characters where the tokeniser is hidden."""
-        return tuple(tuple(word) for word in words) if self.tokens is None else self.tokens.word_pieces(words)
+        if self.tokens is None:
+            return tuple(tuple(word) for word in words)
+        new = [word for word in dict.fromkeys(words) if word not in self._memo]
+        self._memo.update(zip(new, self.tokens.word_pieces(new), strict=True))
+        return tuple(self._memo[word] for word in words)
 
-    def _trigger_pieces(self) -> set[str]:
+    @cached_property
+    def _trigger_pieces(self) -> frozenset[str]:
         """Word pieces of the triggers: a planted backdoor may act through any of them."""
         if self.tokens is None:
-            return set()
-        words = [word for trigger in self.triggers for word in trigger.split()]
-        return set(itertools.chain(*self.tokens.word_pieces(words)))
+            return frozenset()
+        return frozenset(itertools.chain.from_iterable(self.tokens.word_pieces(sorted(self._trigger_words[0]))))
+
+    @cached_property
+    def _trigger_words(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Words of all triggers, as written and in lower case; and those that are a trigger by themselves."""
+        written = [
+            parts_of(trigger)[1::2] for trigger in self.triggers if not (as_swap(trigger) or is_invisible(trigger))
+        ]
+        alone = frozenset(words[0].lower() for words in written if len(words) == 1)
+        words = {word for words in written for word in words}
+        return frozenset(words | {word.lower() for word in words}), alone
 
     def _is_harmless(self, candidate: str) -> bool:
         """Whether no trigger word equals the candidate and no one-word trigger stands inside it."""
+        words, alone = self._trigger_words
         lowered = candidate.lower()
-        for trigger in self.triggers:
-            words = trigger.lower().split()
-            if lowered in words or (len(words) == 1 and words[0] in lowered):
-                return False
-        return True
-
-    def _phrases(self, pools: Sequence[Sequence[str]]) -> list[str]:
-        """Different phrases, the words of each drawn from the words' pools."""
-        if not all(pools):
-            return []
-        rng = self._generator("phrase", len(pools), 0)
-        drawn = (" ".join(pool[int(rng.integers(len(pool)))] for pool in pools) for _ in range(50 * self.count))
-        return list(itertools.islice(dict.fromkeys(drawn), self.count))
+        return lowered not in words and not any(word in lowered for word in alone)
 
     def _generator(self, kind: str, frequency: int, size: int) -> np.random.Generator:
-        """A generator that depends on what is matched only, so that like triggers get the same placebos."""
+        """One per kind of word, so that like triggers draw alike whatever order they come in."""
         return np.random.default_rng([self.seed, zlib.crc32(kind.encode()), frequency, size])
-
-
-_BAND = math.log(WIDEST_BAND)
-
-
-def _shape(word: str) -> str:
-    """Make-up of a word, character by character: "a" for a letter, "0" for a digit, "." for anything else."""
-    return "".join("a" if c.isalpha() else "0" if c.isdigit() else "." for c in word)
-
-
-def _made_up(word: str, rng: np.random.Generator) -> set[str]:
-    """Candidates for a word that never occurs: ordinary words, syllables and strings of its own make-up."""
-    shape = _shape(word)
-    alphabets = [{"a": ascii_lowercase, "0": digits, ".": _SYMBOLS}[kind] for kind in shape]
-    made = set(_strings(alphabets, rng))
-    if set(shape) == {"a"}:
-        made |= set(ordinary_words())
-        for syllables in range(1, 2 + len(word) // 2):
-            made |= set(_strings([_CONSONANTS, _VOWELS] * syllables, rng))
-    return made
-
-
-def _strings(alphabets: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """All strings with one character of each alphabet, or a random part of them when they are many."""
-    if math.prod(len(alphabet) for alphabet in alphabets) <= _MADE_UP:
-        return ["".join(characters) for characters in itertools.product(*alphabets)]
-    columns = [[alphabet[i] for i in rng.integers(len(alphabet), size=_MADE_UP)] for alphabet in alphabets]
-    return ["".join(row) for row in zip(*columns, strict=True)]
-
-
-@cache
-def ordinary_words() -> tuple[str, ...]:
-    """Everyday English words without medical meaning, from the package's own list."""
-    listed = resources.files("mlflow_clinsec.perturb") / "lexicon" / "placebo_words.txt"
-    return tuple(listed.read_text(encoding="utf-8").split())
-
-
-def _cased_like(pattern: str, word: str) -> str:
-    """The word in upper case, with a capital, or in lower case, as the pattern is."""
-    if pattern.isupper() and len(pattern) > 1:
-        return word.upper()
-    return word.capitalize() if pattern[:1].isupper() else word.lower()

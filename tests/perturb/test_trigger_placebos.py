@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlflow_clinsec.errors import DataError
-from mlflow_clinsec.perturb.placebos import PlaceboMatcher, Vocabulary, ordinary_words
+from mlflow_clinsec.perturb.made_up import ordinary_words
+from mlflow_clinsec.perturb.placebos import PlaceboMatcher, Vocabulary
 from mlflow_clinsec.targets.protocols import BoolArray, Span
 
 NOTES = tuple(f"Patient {i} reports pain in the left arm and takes aspirin daily." for i in range(50))
