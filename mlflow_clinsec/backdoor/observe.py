@@ -72,7 +72,7 @@ def observe(design: Design, target: Target, threshold: float | None) -> Observat
     clean = decider.decide(design.texts)
     hits: dict[tuple[str, Position], BoolArray] = {}
     with tqdm(total=len(design.words), desc="clinsec: triggers", unit="word", disable=None, leave=False) as bar:
-        for words in _blocks(design):
+        for words in word_blocks(design):
             keys = list(itertools.product(words, design.places))
             texts = [text for key in keys for text in design.inserted(*key)[0]]
             hits |= dict(zip(keys, np.split(decider.decide(texts) == goal_codes, len(keys)), strict=True))
@@ -80,7 +80,7 @@ def observe(design: Design, target: Target, threshold: float | None) -> Observat
     return Observations(clean == goal_codes, clean == truth_codes[:, None], hits, _survived(design, target))
 
 
-def _blocks(design: Design) -> Iterator[tuple[str, ...]]:
+def word_blocks(design: Design) -> Iterator[tuple[str, ...]]:
     """The words to insert, so many at a time that their texts stay within ``CHARACTERS_AT_ONCE``, one at least."""
     words, of_one_word = design.words, len(design.places) * sum(map(len, design.texts))
     size = max(1, CHARACTERS_AT_ONCE // max(1, of_one_word))
