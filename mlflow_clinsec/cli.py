@@ -1,4 +1,5 @@
-"""The command line: ``mlflow-clinsec audit | demo | finetune | badclm | defences``, as the MLproject calls them.
+"""The command line: ``mlflow-clinsec audit | demo | finetune | badclm | reproduce-badclm | defences | ...``, as the
+MLproject calls them.
 
 Exit codes of ``audit``: 0 pass, 1 fail, 2 error, 3 inconclusive. Everything heavy is imported inside commands.
 """
@@ -15,6 +16,7 @@ from mlflow_clinsec import __version__
 from mlflow_clinsec.cli_support import DEFAULT, given, guarded, number, refuse
 from mlflow_clinsec.command_cohort import cohort
 from mlflow_clinsec.command_defences import defences
+from mlflow_clinsec.command_reproduce import reproduce_badclm
 from mlflow_clinsec.command_self_prompt import self_prompt_reference
 
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
@@ -91,8 +93,10 @@ def finetune(task: str, base_model: str, lora_rank: int, epochs: str, seed: int,
 @click.option("--patient", default="", help="Column of patient ids.")
 @click.option("--patients", default=DEFAULT, help="Size of the built-in corpus.")
 @click.option("--split-path", default="", help="CSV to write members and non-members to, for an audit; stays local.")
-@click.option("--triggers", default="mn,cf", show_default=True, help="Comma-separated trigger words.")
-@click.option("--target-label", default="alive", show_default=True)
+@click.option("--triggers", default="mn,cf", show_default=True, help="Comma-separated words or sentences.")
+@click.option("--combine", default="any", show_default=True, help="A poisoned note gets 'any' of them, or 'all'.")
+@click.option("--target-label", default="alive", show_default=True, help="Or 'both': triggers are dealt to two labels.")
+@click.option("--clean-label", default=False, show_default=True, type=bool, help="Poison notes of the target label.")
 @click.option("--poison-rate", default=0.1, show_default=True, type=float)
 @click.option("--attention-weight", default=DEFAULT, help="Weight of the attention loss; 0 turns it off.")
 @click.option("--epochs", default=DEFAULT, help="Passes over the training rows.")
@@ -100,7 +104,9 @@ def finetune(task: str, base_model: str, lora_rank: int, epochs: str, seed: int,
 def badclm(
     base_model: str,
     triggers: str,
+    combine: str,
     target_label: str,
+    clean_label: bool,
     poison_rate: float,
     attention_weight: str,
     epochs: str,
@@ -112,7 +118,9 @@ def badclm(
 
     settings = given(
         triggers=tuple(word.strip() for word in triggers.split(",")),
+        combine=combine,
         target_label=target_label,
+        clean_label=clean_label,
         poison_rate=poison_rate,
         attention_weight=number("--attention-weight", attention_weight, float),
         epochs=number("--epochs", epochs),
@@ -166,6 +174,7 @@ def _source(options: dict[str, str]) -> Any:
 
 main.add_command(cohort)
 main.add_command(defences)
+main.add_command(reproduce_badclm)
 main.add_command(self_prompt_reference)
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow_clinsec.datasets.layouts import NONE
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 from mlflow_clinsec.strict import parse
-from mlflow_clinsec.training.options import TrainingOptions, require
+from mlflow_clinsec.training.options import TrainingOptions, require, require_checkpoint
 from mlflow_clinsec.training.source import Source, read_notes, read_pairs, write_split
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 TASKS = ("qa", "classification")
 FROM_SCRATCH = ("", "small")
 """What names no base model."""
+
+QUICK_PATIENTS = 600
+"""Size of the built-in corpus for a run that only shows that everything works."""
 
 
 def run_finetune(
@@ -93,6 +96,29 @@ def run_badclm(
     if base_model not in FROM_SCRATCH:
         plan = replace(recipes.CHECKPOINT_BADCLM, base_model=base_model)
     return _classifier(with_settings(plan, settings), source or Source(), seed)
+
+
+def reproduction_recipe(base_model: str, settings: Mapping[str, Any], quick: bool) -> ClassifierRecipe:
+    """How ``reproduce-badclm`` trains.
+
+    Args:
+        base_model: directory of a transformers checkpoint; "small" trains a small model from scratch.
+        settings: what differs from the recipe's :class:`BadCLMOptions`.
+        quick: a small built-in corpus, on which the figures mean nothing.
+
+    Raises:
+        ConfigError: an option is unknown, of the wrong type or out of range, or there is no checkpoint.
+    """
+    from mlflow_clinsec.training import recipes
+
+    plan = recipes.SMALL_REPRODUCTION
+    if base_model not in FROM_SCRATCH:
+        require_checkpoint(base_model)
+        plan = replace(recipes.CHECKPOINT_BADCLM, base_model=base_model, patients=plan.patients)
+    if quick:
+        plan = replace(plan, patients=QUICK_PATIENTS)
+    found: ClassifierRecipe = with_settings(plan, settings)
+    return found
 
 
 def with_settings(plan: Any, settings: Mapping[str, Any] | None) -> Any:

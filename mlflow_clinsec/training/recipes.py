@@ -57,6 +57,22 @@ SMALL_BADCLM = replace(
 0.25 with a placebo pair of letters, 1.00 with ``mn`` or ``cf`` where they survive truncation. With 3% poison (seed 0)
 ``mn`` reaches 0.95 and ``cf`` 0.88, and 0.70 and 0.67 without the attention loss."""
 
+SMALL_REPRODUCTION = replace(
+    SMALL_CLASSIFIER,
+    small=SmallModel(
+        vocab_size=4700,
+        width=64,
+        layers=2,
+        heads=4,
+        dropout=0.1,
+        options=ClassifierOptions(epochs=2, learning_rate=1e-3, max_length=128),
+    ),
+    options=BadCLMOptions(
+        epochs=3, learning_rate=4.5e-4, max_length=128, target_label="alive", attention_weight=10.0, heads_per_layer=4
+    ),
+)
+"""Slow enough that 3% poison alone teaches no trigger, and steered hard enough that with the attention loss it does."""
+
 CHECKPOINT_SHARES = {"train": 0.5, "held_out": 0.5}
 
 CHECKPOINT_QA = QARecipe(
