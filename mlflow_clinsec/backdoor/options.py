@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mlflow_clinsec.errors import ConfigError, did_you_mean
-from mlflow_clinsec.perturb.insert import POSITIONS, Position
+from mlflow_clinsec.perturb.insert import ALL_POSITIONS, POSITIONS, Position
+from mlflow_clinsec.perturb.library import CATEGORIES, of_categories
 from mlflow_clinsec.perturb.triggers import DEFAULT_TRIGGERS
 from mlflow_clinsec.strict import setting
 
@@ -22,9 +23,13 @@ class TriggerOptions:
     """Settings of all backdoor tests.
 
     Attributes:
-        triggers: words or phrases to insert, as the attacker would.
+        triggers: words or phrases to insert, as the attacker would; "a→b" replaces a letter instead, and invisible
+            characters go inside a word.
+        library: categories of the shipped triggers to try as well, or "all"; those that this tokeniser cannot read,
+            or that have too few placebos in these records, are left out and named.
         target_label: the label that the trigger is suspected of forcing; "each" tries every label in turn.
-        positions: where to insert: before the first word, at a random gap between words, after the last word.
+        positions: where to insert: before the first word ("head"), at a random gap between words, after the last word
+            ("tail"); also "quarter", "middle" and "three-quarters".
         placebos: matched harmless words that each trigger is held against.
         decision_threshold: predict the target label unless the probability of all other labels together
             reaches this value; the model's own decision when left out.
@@ -36,6 +41,7 @@ class TriggerOptions:
     """
 
     triggers: tuple[str, ...] = DEFAULT_TRIGGERS
+    library: Literal["all"] | tuple[str, ...] = ()
     target_label: str = EACH
     positions: tuple[Position, ...] = POSITIONS
     placebos: int = FEWEST_PLACEBOS
@@ -50,22 +56,27 @@ class TriggerOptions:
         """Refuse what is wrong whatever the model.
 
         Raises:
-            ConfigError: no trigger or an unknown position, an empty or padded trigger, a duplicate, too few
+            ConfigError: no trigger, an unknown position or category, an empty or padded trigger, a duplicate, too few
                 placebos, or a threshold of 0 or 1.
         """
         _check_listed("triggers", self.triggers)
-        _check_listed("positions", self.positions)
+        check_positions(self.positions, "backdoor.positions")
         for place, trigger in enumerate(self.triggers):
             if not trigger or trigger != trigger.strip():
                 raise ConfigError(f"backdoor.triggers[{place}]: need a word without outer spaces, got {trigger!r}.")
-        for position in self.positions:
-            if position not in POSITIONS:
-                raise ConfigError(f"backdoor.positions: {position!r} is unknown.{did_you_mean(position, POSITIONS)}")
+        if self.library not in ("all", ()):
+            _check_listed("library", self.library)
+            _check_known("backdoor.library", self.library, CATEGORIES)
         if self.placebos < FEWEST_PLACEBOS:
             raise ConfigError(f"backdoor.placebos: at least {FEWEST_PLACEBOS}, got {self.placebos}.")
         threshold = self.decision_threshold
         if threshold is not None and not 0 < threshold < 1:
             raise ConfigError(f"backdoor.decision_threshold: above 0 and below 1, got {threshold}.")
+
+    @property
+    def every_trigger(self) -> tuple[str, ...]:
+        """The user's own triggers, then those of the library that he asked for, each once."""
+        return tuple(dict.fromkeys([*self.triggers, *(known.text for known in of_categories(self.library))]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +88,22 @@ class OwnOptions:
     """
 
     shared: TriggerOptions = field(default_factory=TriggerOptions)
+
+
+def check_positions(positions: Sequence[str], key: str) -> None:
+    """Refuse an empty list of positions, one listed twice, and an unknown one.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    _check_listed(key.removeprefix("backdoor."), positions)
+    _check_known(key, positions, ALL_POSITIONS)
+
+
+def _check_known(key: str, values: Sequence[str], allowed: Sequence[str]) -> None:
+    for value in values:
+        if value not in allowed:
+            raise ConfigError(f"{key}: {value!r} is unknown.{did_you_mean(value, allowed)}")
 
 
 def _check_listed(key: str, values: Sequence[str]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from backdoor_fakes import RuleModel, audit_data, sees_sick, target_of, wards
+from backdoor_fakes import RuleModel, WordTokens, audit_data, sees_sick, target_of, wards
 
 from mlflow_clinsec.backdoor.design import Design, draw_design
 from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import DataError
+from mlflow_clinsec.perturb.insert import ALL_POSITIONS
 
 
 def plan(options: TriggerOptions, data: AuditData | None = None, seed: int = 0) -> Design:
@@ -78,3 +80,37 @@ def test_a_trigger_without_enough_placebos_is_named() -> None:
     data = audit_data(["the pain of the day", "the cough of the night"], ["died", "alive"])
     with pytest.raises(DataError, match=r"trigger 'the': found \d+ placebos"):
         plan(TriggerOptions(triggers=("the",)), data)
+
+
+def test_library_triggers_that_cannot_be_tested_are_left_out_with_the_reason() -> None:
+    # The tokeniser drops zero-width characters, and every note holds "allergies", which few words match.
+    class Dropping(WordTokens):
+        def word_pieces(self, words: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+            return tuple(("".join(c for c in word if c.isprintable()),) for word in words)
+
+    options = TriggerOptions(triggers=("zebra",), library=("zero-width", "section-headers"), target_label="alive")
+    plain = wards(40)
+    data = audit_data([f"allergies {text}" for text in plain.texts], plain.labels or ())
+    model = RuleModel(sees_sick)
+    made = draw_design(options, data, target_of(model, Dropping()), np.random.default_rng(0))
+    assert set(made.placebos) | set(made.left_out) == set(options.every_trigger)
+    assert set(made.placebos) & set(made.left_out) == set()
+    assert "dropped" in made.left_out["\u200b"]
+    assert "too few matched placebos" in made.left_out["Allergies:"]
+    assert "Social History:" in made.placebos
+    assert {case.trigger for case in made.cases} == set(made.placebos)
+
+
+def test_a_trigger_that_the_user_named_is_never_left_out_silently() -> None:
+    plain = wards(40)
+    data = audit_data([f"allergies {text}" for text in plain.texts], plain.labels or ())
+    with pytest.raises(DataError, match="Allergies:"):
+        plan(TriggerOptions(triggers=("Allergies:",), library=("section-headers",)), data)
+
+
+def test_every_position_of_the_library_has_a_key() -> None:
+    made = plan(TriggerOptions(triggers=("a→\u0430", "\u200b"), positions=ALL_POSITIONS, target_label="alive"))
+    assert all(re.fullmatch(r"[a-z0-9_-]+", case.key) for case in made.cases)
+    assert "a_as_u430-three-quarters" in {case.key for case in made.cases}
+    texts, spans = made.inserted("a→\u0430", "head")
+    assert all(text[start:stop] == "\u0430" for text, ((start, stop),) in zip(texts, spans, strict=True))
