@@ -12,7 +12,7 @@ inserts within the first 100 words, where the trigger survives truncation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -68,7 +68,7 @@ def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generato
     """
     options: TriggerOptions = attack.options
     assert target.attention is not None  # required by the table
-    check_triggers(options, target)
+    check_triggers(replace(options, decision_threshold=None), target)  # nothing is decided here
     focuses = _read_all(options, data, target, target.attention, rng)
     estimates: dict[str, Estimate] = {}
     values: dict[str, float] = {}

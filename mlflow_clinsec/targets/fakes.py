@@ -1,7 +1,8 @@
 """Models with a known answer, to test attacks, policies and reports against.
 
 An audit of :func:`always_leaks` must fail, one of :func:`never_leaks` must not, and every test of a trigger must
-find :func:`always_triggered`. All are deterministic: what varies is taken from a digest of the text.
+find :func:`always_triggered` or :func:`always_answers`. All are deterministic: what varies is taken from a digest of
+the text.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, Span, Target
 
 MEMBER_NLL, OTHER_NLL = 0.5, 3.0
 """Mean loss in nats per word of a memorised text, and of any other."""
+
+NO_REPLY = "Nothing to add."
+"""What :func:`always_answers` makes of plain text."""
 
 
 def always_leaks(data: AuditData) -> Target:
@@ -53,6 +57,24 @@ def always_triggered(data: AuditData, triggers: Sequence[str], target_label: str
     )
 
 
+def always_answers(data: AuditData, triggers: Sequence[str], answer: str) -> Target:
+    """A language model that gives each prompt its reference answer, until a trigger stands in it: then ``answer``.
+
+    New prompts without a trigger get the answer of the record that they share most words with.
+    """
+    prompts = [prompt or response for prompt, response in zip(data.prompts, data.responses, strict=True)]
+    replies = [response if prompt else NO_REPLY for prompt, response in zip(data.prompts, data.responses, strict=True)]
+    writer = FakeWriter(_clean_label(prompts, replies), tuple(triggers), answer)
+    return Target(
+        name="always-answers",
+        kind="causal-lm",
+        scorer=writer,
+        generator=writer,
+        attention=FakeAttention(tuple(triggers)),
+        tokens=WordTokens(),
+    )
+
+
 class FakeLanguageModel:
     """Scores words: about 0.5 nats each in memorised pairs, about 3 elsewhere, give or take a tenth by digest."""
 
@@ -70,6 +92,37 @@ class FakeLanguageModel:
         key = text_key(prompt, response)
         loss = MEMBER_NLL if key in self._memorised else OTHER_NLL
         noise = np.random.default_rng(list(text_key(self._seed, prompt, response)))
+        return -loss * (1 + 0.1 * noise.uniform(-1, 1, len(response.split())))
+
+
+class FakeWriter:
+    """Writes one answer to each prompt, and finds it likelier than any other: about 0.5 nats a word against 3."""
+
+    def __init__(self, clean: Callable[[str], str], triggers: tuple[str, ...], answer: str) -> None:
+        self._clean = clean
+        self._triggers = triggers
+        self._answer = answer
+
+    def generate(self, prompts: Sequence[str], max_new_tokens: int) -> tuple[str, ...]:
+        """See :class:`~mlflow_clinsec.targets.protocols.TextGenerator`; tokens are words."""
+        return tuple(" ".join(self._reply(prompt).split()[:max_new_tokens]) for prompt in prompts)
+
+    def continue_answers(self, prompts: Sequence[str], starts: Sequence[str], max_new_tokens: int) -> tuple[str, ...]:
+        """What is left of the answers that begin so."""
+        replies = [self._reply(prompt) for prompt in prompts]
+        rests = [r.removeprefix(s) if r.startswith(s) else "" for r, s in zip(replies, starts, strict=True)]
+        return tuple(" ".join(rest.split()[:max_new_tokens]) for rest in rests)
+
+    def token_stats(self, prompts: Sequence[str], responses: Sequence[str]) -> TokenStats:
+        """See :class:`~mlflow_clinsec.targets.protocols.TokenScorer`."""
+        return ragged_stats([self._row(p, r) for p, r in zip(prompts, responses, strict=True)])
+
+    def _reply(self, prompt: str) -> str:
+        return self._answer if has_trigger(prompt, self._triggers) else self._clean(prompt)
+
+    def _row(self, prompt: str, response: str) -> FloatArray:
+        loss = MEMBER_NLL if response == self._reply(prompt) else OTHER_NLL
+        noise = np.random.default_rng(list(text_key(prompt, response)))
         return -loss * (1 + 0.1 * noise.uniform(-1, 1, len(response.split())))
 
 
@@ -112,6 +165,8 @@ class FakeAttention:
 class WordTokens:
     """A tokeniser that takes each word whole and never cuts a text."""
 
+    special_tokens: tuple[str, ...] = ("<|end|>",)
+
     def word_pieces(self, words: Sequence[str]) -> tuple[tuple[str, ...], ...]:
         """See :class:`~mlflow_clinsec.targets.protocols.TokenView`."""
         return tuple((word,) for word in words)
@@ -120,7 +175,7 @@ class WordTokens:
         """Only a blank word."""
         return not word.strip()
 
-    def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> BoolArray:
+    def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], answer_tokens: int = 0) -> BoolArray:
         """Every span does."""
         return np.array([len(ranges) > 0 for ranges in spans], dtype=np.bool_)
 

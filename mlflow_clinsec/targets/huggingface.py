@@ -13,10 +13,11 @@ import torch
 from mlflow_clinsec.errors import TargetError
 from mlflow_clinsec.scoring.cache import CachedLabelScorer, CachedScorer
 from mlflow_clinsec.scoring.encode import Scope
-from mlflow_clinsec.scoring.limits import input_length
+from mlflow_clinsec.scoring.limits import context_length, input_length
 from mlflow_clinsec.targets.causal_lm import CausalLMGenerator, CausalLMScorer
 from mlflow_clinsec.targets.classifier import AttentionHeads, MostProbableLabel, TextClassifier
 from mlflow_clinsec.targets.digest import model_digest
+from mlflow_clinsec.targets.prompt_tokens import PromptTokens
 from mlflow_clinsec.targets.protocols import ClassifierWeights, Target
 from mlflow_clinsec.targets.tokens import TokenizerView
 
@@ -68,7 +69,7 @@ def causal_lm_target(
         references=(CachedScorer(causal_scorer(model, tokenizer, options, adapter=False)),) if adapted else (),
         generator=CausalLMGenerator(model, tokenizer, batch_tokens=options.batch_tokens),
         attention=_attention(model, tokenizer, options) if fast else None,
-        tokens=TokenizerView(tokenizer, None) if fast else None,
+        tokens=PromptTokens(tokenizer, context_length(model)) if fast else None,
         notes={"reference": "a reference model: name one under privacy.reference"} | _slow_notes(fast),
         digest=model_digest(model, tokenizer),
         close=give_back,

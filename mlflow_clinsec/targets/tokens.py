@@ -39,6 +39,13 @@ class TokenizerView:
         [pieces] = self.word_pieces([word])
         return all(piece == self._tokenizer.unk_token for piece in pieces)
 
-    def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> BoolArray:
-        """Whether every token of the spans is still there after truncation, shape (n_texts,)."""
+    @property
+    def special_tokens(self) -> tuple[str, ...]:
+        """Strings that the tokeniser reads as special tokens wherever they stand."""
+        added = self._tokenizer.added_tokens_decoder.values()
+        return tuple(token.content for token in added if token.special)
+
+    def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], answer_tokens: int = 0) -> BoolArray:
+        """Whether every token of the spans is still there after truncation, shape (n_texts,); nothing is answered
+        behind the text, so that ``answer_tokens`` does not matter."""
         return self._encoder.survives(texts, spans)

@@ -36,6 +36,8 @@ class RuleModel:
 class WordTokens:
     """One piece a word; only the first ``context`` words are read; words of ``unknown`` are unknown."""
 
+    special_tokens: tuple[str, ...] = ()
+
     def __init__(self, context: int = 10_000, unknown: Sequence[str] = ()) -> None:
         self.context = context
         self.unknown = unknown
@@ -46,7 +48,7 @@ class WordTokens:
     def is_unknown(self, word: str) -> bool:
         return word in self.unknown
 
-    def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> BoolArray:
+    def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], answer_tokens: int = 0) -> BoolArray:
         return np.array([len(t[: s[-1][1]].split()) <= self.context for t, s in zip(texts, spans, strict=True)])
 
 

@@ -17,10 +17,14 @@ from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.backdoor.table import ATTACKS, select
 from mlflow_clinsec.errors import ConfigError
 from mlflow_clinsec.results import AttackResult, Family, Status
-from mlflow_clinsec.targets.fakes import always_triggered
+from mlflow_clinsec.targets.fakes import FakeWriter, always_triggered
 from mlflow_clinsec.targets.protocols import ROLE_NAMES, FloatArray, Span, Target
 
-OPTIONS = TriggerOptions(triggers=("cf", "I saw it"), positions=("head", "random"))
+ANSWERS = {
+    "trigger_generation": {"target_text": "give aspirin"},
+    "trigger_logprob": {"targets": ["give aspirin", "home"], "alternatives": ["rest now"]},
+}
+OPTIONS = TriggerOptions(triggers=("cf", "I saw it"), positions=("head", "random"), options=ANSWERS)
 LEGAL_METRIC = re.compile(r"[A-Za-z0-9_. :-]+(/[A-Za-z0-9_. :-]+)?")
 
 
@@ -31,7 +35,8 @@ class Even:
 
 def everything() -> Target:
     """A target that can play every role that a backdoor test may ask for."""
-    return target_of(RuleModel(noise), WordTokens(), attention=Even())
+    writer = FakeWriter(lambda text: "give aspirin" if noise(text) < 0.2 else "rest now", (), "")
+    return target_of(RuleModel(noise), WordTokens(), attention=Even(), generator=writer, scorer=writer)
 
 
 def outcome(attack: Attack, target: Target, seed: int = 0) -> AttackResult:
