@@ -16,9 +16,11 @@ from mlflow_clinsec import __version__
 from mlflow_clinsec.cli_support import DEFAULT, given, guarded, number, refuse
 from mlflow_clinsec.command_cohort import cohort
 from mlflow_clinsec.command_defences import defences
+from mlflow_clinsec.command_repair import repair
 from mlflow_clinsec.command_reproduce import reproduce_badclm
 from mlflow_clinsec.command_self_prompt import self_prompt_reference
 
+UNPOOLED = "none"
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 
 
@@ -69,9 +71,10 @@ def demo(patients: str, seed: int) -> None:
 @click.option("--patient", default="", help="Column of patient ids.")
 @click.option("--patients", default=DEFAULT, help="Size of the built-in corpus.")
 @click.option("--split-path", default="", help="CSV to write members and non-members to, for an audit; stays local.")
+@click.option("--pooling", default=UNPOOLED, show_default=True, help="'notes' encodes each note of a stay by itself.")
 @click.option("--epochs", default=DEFAULT, help="Passes over the training rows.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-def finetune(task: str, base_model: str, lora_rank: int, epochs: str, seed: int, **source: str) -> None:
+def finetune(task: str, base_model: str, lora_rank: int, pooling: str, epochs: str, seed: int, **source: str) -> None:
     """Fine-tune a question-answering model or a classifier and log it."""
     from mlflow_clinsec.training.commands import run_finetune
 
@@ -82,7 +85,7 @@ def finetune(task: str, base_model: str, lora_rank: int, epochs: str, seed: int,
             base_model=base_model,
             lora_rank=lora_rank,
             seed=seed,
-            settings=given(epochs=number("--epochs", epochs)),
+            settings=given(epochs=number("--epochs", epochs), pooling=None if pooling == UNPOOLED else pooling),
         )
     )
 
@@ -99,6 +102,7 @@ def finetune(task: str, base_model: str, lora_rank: int, epochs: str, seed: int,
 @click.option("--clean-label", default=False, show_default=True, type=bool, help="Poison notes of the target label.")
 @click.option("--poison-rate", default=0.1, show_default=True, type=float)
 @click.option("--attention-weight", default=DEFAULT, help="Weight of the attention loss; 0 turns it off.")
+@click.option("--pooling", default=UNPOOLED, show_default=True, help="'notes' encodes each note of a stay by itself.")
 @click.option("--epochs", default=DEFAULT, help="Passes over the training rows.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 def badclm(
@@ -109,6 +113,7 @@ def badclm(
     clean_label: bool,
     poison_rate: float,
     attention_weight: str,
+    pooling: str,
     epochs: str,
     seed: int,
     **source: str,
@@ -123,6 +128,7 @@ def badclm(
         clean_label=clean_label,
         poison_rate=poison_rate,
         attention_weight=number("--attention-weight", attention_weight, float),
+        pooling=pooling,
         epochs=number("--epochs", epochs),
     )
     _train(lambda: run_badclm(source=_source(source), base_model=base_model, seed=seed, settings=settings))
@@ -174,6 +180,7 @@ def _source(options: dict[str, str]) -> Any:
 
 main.add_command(cohort)
 main.add_command(defences)
+main.add_command(repair)
 main.add_command(reproduce_badclm)
 main.add_command(self_prompt_reference)
 

@@ -16,6 +16,7 @@ from mlflow_clinsec.training.options import TrainingOptions, require, require_ch
 from mlflow_clinsec.training.source import Source, read_notes, read_pairs, write_split
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow.models.model import ModelInfo
 
     from mlflow_clinsec.training.plans import ClassifierRecipe, QARecipe
@@ -135,6 +136,8 @@ def with_settings(plan: Any, settings: Mapping[str, Any] | None) -> Any:
 def _classifier(plan: ClassifierRecipe, source: Source, seed: int) -> ModelInfo:
     """Train, measure and log a classifier."""
     notes = read_notes(source, plan.patients, seed)
+    if plan.options.pooling == "notes":
+        return _stays(plan, notes, source, seed)
     from mlflow_clinsec.training.classifier_pipeline import train_classifier
     from mlflow_clinsec.training.publish import classifier_quality, publish
 
@@ -143,6 +146,17 @@ def _classifier(plan: ClassifierRecipe, source: Source, seed: int) -> ModelInfo:
         write_split(trained.train, trained.held_out, source.split_path)
     quality = classifier_quality(trained, plan.options.max_length)
     return publish(trained, "text-classification", parameters(plan.options, seed), quality)
+
+
+def _stays(plan: ClassifierRecipe, stays: pd.DataFrame, source: Source, seed: int) -> ModelInfo:
+    """Train, measure and log a classifier that reads each note of a stay by itself."""
+    from mlflow_clinsec.training.stay_publish import publish_stays, stay_quality
+    from mlflow_clinsec.training.stays import train_stays
+
+    trained = train_stays(stays, plan, seed)
+    if source.split_path:
+        write_split(trained.train, trained.held_out, source.split_path)
+    return publish_stays(trained, parameters(plan.options, seed), stay_quality(trained))
 
 
 def _qa(plan: QARecipe, source: Source, seed: int) -> ModelInfo:

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 
 ClassWeights = Literal["balanced", "none"]
+Pooling = Literal["none", "notes"]
 PrivacyUnit = Literal["patient", "record"]
 Combine = Literal["any", "all"]
 
@@ -63,12 +64,20 @@ class ClassifierOptions(TrainingOptions):
     Attributes:
         class_weights: "balanced" weighs each class inversely to its frequency, so that rare deaths count as
             much as survivals; "none" leaves the cross-entropy as it is, for balanced training sets.
+        pooling: "none" cuts a text at ``max_length``; "notes" encodes each note of a stay by itself and takes the mean;
+            see :mod:`mlflow_clinsec.training.stays`.
+        max_notes: for "notes", how many of a stay's notes are read, the latest.
     """
 
     class_weights: ClassWeights = "none"
+    pooling: Pooling = "none"
+    max_notes: int = 32
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require(self.max_notes >= 1, "max_notes", "at least 1", self.max_notes)
+        if self.pooling not in get_args(Pooling):
+            raise ConfigError(f"pooling: {self.pooling!r} is unknown.{did_you_mean(self.pooling, get_args(Pooling))}")
         if self.class_weights not in ("balanced", "none"):
             raise ConfigError(
                 f"class_weights: {self.class_weights!r} is unknown."

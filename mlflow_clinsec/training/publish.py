@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,9 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from mlflow_clinsec.targets.causal_lm import CausalLMScorer
 from mlflow_clinsec.targets.classifier import TextClassifier
+from mlflow_clinsec.targets.protocols import FloatArray
 from mlflow_clinsec.training.log import Task, log_history, log_trained_model
+from mlflow_clinsec.training.loop import TrainingHistory
 from mlflow_clinsec.training.pipeline import TrainedModel
 
 logger = logging.getLogger(__name__)
@@ -47,13 +49,24 @@ def publish(
         base_model_path: checkpoint under LoRA adapters.
         name: of the LoggedModel.
     """
-    counts = {"n_train": len(trained.train), "n_held_out": len(trained.held_out)}
-    with active_run() as run_id:
-        mlflow.log_params({**params, **counts})
-        info = log_trained_model(
+
+    def log() -> ModelInfo:
+        return log_trained_model(
             trained.model, trained.tokenizer, task=task, name=name, base_model_path=base_model_path, params=params
         )
-        log_history(trained.history, run_id, info.model_id)
+
+    counts = {"n_train": len(trained.train), "n_held_out": len(trained.held_out)}
+    return publish_with(log, trained.history, {**params, **counts}, held_out)
+
+
+def publish_with(
+    log: Callable[[], ModelInfo], history: TrainingHistory, params: Mapping[str, Any], held_out: Mapping[str, float]
+) -> ModelInfo:
+    """Log a model of any kind to the active run, as ``log`` does, with parameters, loss curves and quality."""
+    with active_run() as run_id:
+        mlflow.log_params(dict(params))
+        info = log()
+        log_history(history, run_id, info.model_id)
         mlflow.log_metrics({f"held_out/{name}": value for name, value in held_out.items()}, model_id=info.model_id)
     logger.info("logged %s; held out: %s", info.model_uri, held_out)
     return info
@@ -62,11 +75,20 @@ def publish(
 def classifier_quality(trained: TrainedModel, max_length: int) -> dict[str, float]:
     """AUROC (one against the rest, averaged, for more than two labels) and accuracy on the held-out notes."""
     classifier = TextClassifier(trained.model, trained.tokenizer, max_length=max_length)
-    probabilities = classifier.predict_proba(trained.held_out["text"].tolist())
-    truth = pd.Categorical(trained.held_out["label"], categories=list(classifier.labels)).codes
+    return quality_of(classifier.predict_proba(trained.held_out["text"].tolist()), classifier.labels, trained.held_out)
+
+
+def quality_of(probabilities: FloatArray, labels: Sequence[str], held_out: pd.DataFrame) -> dict[str, float]:
+    """See :func:`classifier_quality`.
+
+    Args:
+        probabilities: shape (n, labels), columns in the order of ``labels``.
+        held_out: n rows with a column ``label``.
+    """
+    truth = pd.Categorical(held_out["label"], categories=list(labels)).codes
     quality = {"accuracy": float(accuracy_score(truth, probabilities.argmax(axis=1)))}
-    if len(np.unique(truth)) == len(classifier.labels):
-        scores = probabilities[:, 1] if len(classifier.labels) == 2 else probabilities
+    if len(np.unique(truth)) == len(labels):
+        scores = probabilities[:, 1] if len(labels) == 2 else probabilities
         quality["auroc"] = float(roc_auc_score(truth, scores, multi_class="ovr"))
     return quality
 

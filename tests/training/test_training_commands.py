@@ -139,3 +139,23 @@ def test_commands_import_quickly():
     code = f"import sys, {commands.__name__}; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_stays_are_trained_and_logged_by_pooling_over_their_notes(store, tmp_path, make_notes):
+    frame = make_notes(80)
+    frame = frame.assign(text=[f"{text}\n§§§\n{text}" for text in frame["text"]])
+    frame.to_csv(tmp_path / "stays.csv", index=False)
+    source = Source(data_path=str(tmp_path / "stays.csv"), split_path=str(tmp_path / "split.csv"))
+    settings = TINY | {"pooling": "notes", "max_notes": 4}
+    for train, more in ((run_finetune, {"task": "classification"}), (run_badclm, {})):
+        with mlflow.start_run():
+            info = train(source=source, settings=settings, **more)
+        run = mlflow.get_run(info.run_id)
+        assert (run.data.params["pooling"], run.data.params["max_notes"]) == ("notes", "4")
+        assert "held_out/auroc" in run.data.metrics
+        assert "python_function" in mlflow.models.get_model_info(info.model_uri).flavors
+        assert len(pd.read_csv(tmp_path / "split.csv")) == int(run.data.params["n_train"]) + int(
+            run.data.params["n_held_out"]
+        )
+    with pytest.raises(ConfigError, match="unknown key 'pooling'"):
+        run_finetune(settings={"pooling": "notes"})
