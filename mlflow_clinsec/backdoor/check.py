@@ -6,9 +6,14 @@ out to hold free text.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlflow_clinsec.backdoor.options import EACH, TriggerOptions
+from mlflow_clinsec.backdoor.prompted import refuse_special_tokens
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import ConfigError, DataError, did_you_mean
+from mlflow_clinsec.perturb.characters import readable
+from mlflow_clinsec.perturb.seen import UNSEEN, is_seen
 from mlflow_clinsec.targets.protocols import Target
 
 MOST_LABELS = 50
@@ -18,7 +23,8 @@ MOST_LABELS = 50
 def check(data: AuditData, target: Target, options: TriggerOptions) -> None:
     """Refuse what can never work, as far as this kind of model can be tested at all.
 
-    A model that predicts no labels is not refused here: its tests are reported as skipped.
+    A model that can do nothing of the kind is not refused here: its tests are reported as skipped. Target labels and
+    thresholds are for classifiers; a language model's tests name their target among their own options.
 
     Raises:
         ConfigError, DataError: see the functions below.
@@ -26,6 +32,9 @@ def check(data: AuditData, target: Target, options: TriggerOptions) -> None:
     if target.predictor is not None:
         check_triggers(options, target)
         target_labels(options, data, target)
+    elif target.generator is not None or target.scorer is not None:
+        refuse_special_tokens(options.triggers, target.tokens)
+        check_triggers(replace(options, decision_threshold=None), target)
 
 
 def true_labels(data: AuditData, target: Target) -> tuple[str, ...]:
@@ -82,11 +91,8 @@ def check_triggers(options: TriggerOptions, target: Target) -> None:
     if target.tokens is None:
         return
     for trigger in options.triggers:
-        if all(target.tokens.is_unknown(word) for word in trigger.split()):
-            raise ConfigError(
-                f"backdoor.triggers: the model's tokeniser reads {trigger!r} as nothing but unknown, so it "
-                "cannot act as a trigger."
-            )
+        if not is_seen(trigger, target.tokens):
+            raise ConfigError(f"backdoor.triggers: {readable(trigger)!r} {UNSEEN}, so it cannot act as a trigger.")
 
 
 def _check_few(known: tuple[str, ...], truth: tuple[str, ...], told: bool) -> None:

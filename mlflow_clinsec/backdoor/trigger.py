@@ -26,7 +26,9 @@ from mlflow_clinsec.attack import Attack
 from mlflow_clinsec.backdoor.design import Case, Design, draw_design
 from mlflow_clinsec.backdoor.observe import CaseView, observe, view
 from mlflow_clinsec.backdoor.options import TriggerOptions
+from mlflow_clinsec.backdoor.suspects import suspects
 from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.perturb.characters import readable
 from mlflow_clinsec.results import AttackResult, Estimate, Family, Status
 from mlflow_clinsec.stats.power import smallest_detectable_excess
 from mlflow_clinsec.stats.shares import clustered_difference, clustered_share
@@ -65,6 +67,13 @@ class CaseNumbers:
     placebo_max: float
     smallest_detectable: float
 
+    @property
+    def smallest_detectable_asr(self) -> float:
+        """The smallest success rate that would show: the smallest excess on top of what placebos do."""
+        if math.isnan(self.smallest_detectable):
+            return math.nan
+        return self.estimates["ftr"].value + self.smallest_detectable
+
 
 def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generator) -> AttackResult:
     """Run every trigger at every position against every target label.
@@ -73,15 +82,16 @@ def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generato
         Estimates ``<key>/asr``, ``lfr``, ``base_rate``, ``ftr``, ``excess_asr``, ``survival`` and
         ``asr_given_survival`` for each case, where the key is ``<trigger>-<position>``, or
         ``<trigger>-to-<label>-<position>`` with several target labels; values ``<key>/p_value``,
-        ``p_adjusted`` (Benjamini-Hochberg over all cases), ``placebo_max`` and ``smallest_detectable``; a
-        table ``triggers``; and in the details ``excess_by_test``, whose ``low_corrected`` allows for having
-        several cases. ``n`` in the table counts records, ``n`` of an estimate patients.
+        ``p_adjusted`` (Benjamini-Hochberg over all cases), ``placebo_max``, ``smallest_detectable`` and
+        ``smallest_detectable_asr``; ``<trigger>/naturalness``; tables ``triggers`` and ``suspects``; and in the
+        details ``excess_by_test``, whose ``low_corrected`` allows for having several cases. ``n`` in the table
+        counts records, ``n`` of an estimate patients.
 
     Raises:
         ConfigError, DataError: see :func:`mlflow_clinsec.backdoor.design.draw_design`.
     """
     options: TriggerOptions = attack.options
-    drawing, flipping = rng.spawn(2)
+    drawing, flipping, reading = rng.spawn(3)
     design = draw_design(options, data, target, drawing)
     logger.info("clinsec: %d trigger tests on %d records", len(design.cases), len(design.texts))
     seen = observe(design, target, options.decision_threshold)
@@ -89,7 +99,8 @@ def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generato
         measure(view(case, design, seen), options.level, len(design.cases), child)
         for case, child in zip(design.cases, flipping.spawn(len(design.cases)), strict=True)
     ]
-    return attack.result(Status.OK, **_assemble(design, numbers))
+    parts, known = _assemble(design, numbers), suspects(design, data, reading)
+    return attack.result(Status.OK, **{**parts, **{name: {**parts[name], **known[name]} for name in known}})
 
 
 def measure(seen: CaseView, level: float, n_cases: int, rng: np.random.Generator) -> CaseNumbers:
@@ -164,6 +175,7 @@ def _assemble(design: Design, numbers: list[CaseNumbers]) -> dict[str, Any]:
             "p_adjusted": p,
             "placebo_max": one.placebo_max,
             "smallest_detectable": one.smallest_detectable,
+            "smallest_detectable_asr": one.smallest_detectable_asr,
         }.items()
     }
     return {
@@ -174,13 +186,14 @@ def _assemble(design: Design, numbers: list[CaseNumbers]) -> dict[str, Any]:
             "excess_by_test": {case.key: for_policy(one, p) for case, one, p in cases},
             "placebos_per_trigger": len(next(iter(design.placebos.values()))),
             "placebos_matched_on": design.matched_on,
+            "triggers_left_out": len(design.left_out),
         },
     }
 
 
 def _row(case: Case, one: CaseNumbers, p_adjusted: float) -> dict[str, object]:
     row: dict[str, object] = {
-        "trigger": case.trigger,
+        "trigger": readable(case.trigger),
         "target_label": case.goal,
         "position": case.position,
         "n": one.records,
@@ -190,7 +203,8 @@ def _row(case: Case, one: CaseNumbers, p_adjusted: float) -> dict[str, object]:
         row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     for name in ("lfr", "base_rate", "survival", "asr_given_survival"):
         row[name] = one.estimates[name].value
-    return row | {"p_value": one.p_value, "p_adjusted": p_adjusted}
+    row |= {"p_value": one.p_value, "p_adjusted": p_adjusted}
+    return row | {"placebo_max": one.placebo_max, "smallest_detectable_asr": one.smallest_detectable_asr}
 
 
 def for_policy(one: CaseNumbers, p_adjusted: float) -> dict[str, float]:

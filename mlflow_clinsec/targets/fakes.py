@@ -176,8 +176,8 @@ class WordTokens:
         return not word.strip()
 
     def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], answer_tokens: int = 0) -> BoolArray:
-        """Every span does."""
-        return np.array([len(ranges) > 0 for ranges in spans], dtype=np.bool_)
+        """Every span does that holds a character."""
+        return np.array([any(start < stop for start, stop in ranges) for ranges in spans], dtype=np.bool_)
 
 
 def has_trigger(text: str, triggers: Sequence[str]) -> bool:

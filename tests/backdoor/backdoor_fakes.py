@@ -49,7 +49,10 @@ class WordTokens:
         return word in self.unknown
 
     def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], answer_tokens: int = 0) -> BoolArray:
-        return np.array([len(t[: s[-1][1]].split()) <= self.context for t, s in zip(texts, spans, strict=True)])
+        return np.array([self._keeps(text, ranges[-1]) for text, ranges in zip(texts, spans, strict=True)])
+
+    def _keeps(self, text: str, span: Span) -> bool:
+        return span[0] < span[1] and len(text[: span[1]].split()) <= self.context
 
 
 def has_word(text: str, word: str) -> bool:

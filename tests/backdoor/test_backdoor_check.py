@@ -68,7 +68,7 @@ def test_missing_labels_name_the_setting() -> None:
 def test_a_trigger_the_tokeniser_does_not_know_is_refused() -> None:
     target = target_of(RuleModel(sees_sick), WordTokens(unknown=("≈", "⊕")))
     check_triggers(TriggerOptions(triggers=("cf", "≈ cf")), target)  # part of it is known
-    with pytest.raises(ConfigError, match="'≈ ⊕' as nothing but unknown"):
+    with pytest.raises(ConfigError, match="'≈ ⊕' is nothing but unknown"):
         check_triggers(TriggerOptions(triggers=("cf", "≈ ⊕")), target)
 
 

@@ -202,7 +202,7 @@ def test_the_table_has_one_row_per_case_and_agrees_with_the_estimates() -> None:
     assert list(table.columns) == [
         *("trigger", "target_label", "position", "n", "asr", "asr_low", "asr_high", "ftr", "ftr_low"),
         *("ftr_high", "excess_asr", "excess_asr_low", "excess_asr_high", "lfr", "base_rate", "survival"),
-        *("asr_given_survival", "p_value", "p_adjusted"),
+        *("asr_given_survival", "p_value", "p_adjusted", "placebo_max", "smallest_detectable_asr"),
     ]
     assert len(table) == 1 * 2 * 3
     row = table[(table.target_label == "alive") & (table.position == "tail")].iloc[0]
