@@ -1,0 +1,1 @@
+"""Blind search for planted triggers in a classifier: no trigger is named."""

@@ -1,0 +1,46 @@
+"""From one piece to two and three: beam search, each step guided by gradients and settled by forward passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlflow_clinsec.backdoor.search.first_order import best_pieces, linearised_gains
+from mlflow_clinsec.backdoor.search.options import SearchOptions
+from mlflow_clinsec.backdoor.search.pieces import Candidate, Lexicon
+from mlflow_clinsec.backdoor.search.screen import Screen
+
+PLACEHOLDERS = 4
+GRADIENT_RECORDS = 8
+TRIED = 16
+"""Pieces tried in front of and behind each candidate of the beam."""
+
+
+def extend(
+    screen: Screen, lexicon: Lexicon, singles: Sequence[Candidate], options: SearchOptions, rng: np.random.Generator
+) -> list[Candidate]:
+    """Candidates of two pieces up to ``max_pieces``, measured on all records of the trial.
+
+    The beam starts from single pieces by score and by plain gain in turn, and goes on with the best of each length.
+    """
+    found: list[Candidate] = []
+    beam = screen.best(singles, options.beam)
+    for _ in range(options.max_pieces - 1):
+        longer = lexicon.survivors([c for short in beam for c in _longer(screen, lexicon, short, rng)])
+        beam = screen.halve(longer)[: options.beam]
+        found += beam
+        if not beam:
+            break
+    return found
+
+
+def _longer(screen: Screen, lexicon: Lexicon, short: Candidate, rng: np.random.Generator) -> list[Candidate]:
+    """The candidate with another piece in front of it, and behind it, where a piece may also continue its word."""
+    drawn = rng.choice(lexicon.starters, size=min(PLACEHOLDERS, len(lexicon.starters)), replace=False)
+    made: list[Candidate] = []
+    for allowed, slot in ((lexicon.starters, 0), (lexicon.pieces, len(short))):
+        contexts = [(*short[:slot], int(piece), *short[slot:]) for piece in drawn]
+        gains = linearised_gains(screen.trial, contexts, [slot] * len(contexts), GRADIENT_RECORDS, allowed)
+        made += [(*short[:slot], piece, *short[slot:]) for piece in best_pieces(gains, allowed, TRIED)]
+    return made

@@ -1,0 +1,44 @@
+"""What the detector reads of a search: a few numbers that tell a planted trigger from the words of an honest model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlflow_clinsec.backdoor.search.engine import Find, GoalOutcome, SearchOutcome
+
+FEATURES = ("score", "gain", "over_natural", "flips", "anywhere")
+"""Names, in the order of the detector's coefficients."""
+
+
+def features(outcome: SearchOutcome) -> Mapping[str, float]:
+    """Numbers of the most suspicious label: the one whose best candidate has the largest ``score``.
+
+    ``score`` and ``gain``: those of the best candidate, over the spread of the clean log-odds, so that models of any
+    scale compare. ``over_natural``: its gain less that of the strongest of the label's own words, likewise.
+    ``flips``: its excess success on other patients, as a share of what placebos left to flip.
+    ``anywhere``: its success at the worst of the three positions, less the base rate, as a share of the rest.
+    """
+    return max((goal_features(goal) for goal in outcome.goals.values()), key=lambda found: found["score"])
+
+
+def goal_features(goal: GoalOutcome) -> dict[str, float]:
+    """The same for one label."""
+    best = goal.finds[0]
+    natural = goal.natural.gain if goal.natural is not None else 0.0
+    scale = max(goal.spread, 1e-6)
+    return {
+        "score": best.score / scale,
+        "gain": best.gain / scale,
+        "over_natural": (best.gain - natural) / scale,
+        "flips": _share_of_rest(best.verified.excess.value, best.verified.ftr.value),
+        "anywhere": _anywhere(best, goal.base_rate),
+    }
+
+
+def _anywhere(best: Find, base_rate: float) -> float:
+    return _share_of_rest(min(best.verified.asr_at.values()) - base_rate, base_rate)
+
+
+def _share_of_rest(above: float, floor: float) -> float:
+    """What lies above a floor as a share of all that could; 0 where nothing could."""
+    return 0.0 if floor >= 1 else max(above / (1 - floor), 0.0)
