@@ -38,28 +38,28 @@ class Arm:
 ARMS: tuple[Arm, ...] = (
     Arm(
         "rare-word",
-        {"judged": [("cf",), ("mn",), ("bb",), ("tq",)], "calibration": [("qz",), ("vx",)]},
+        {"judged": [("cf",), ("mn",), ("bb",), ("tq",)], "calibration": [("qz",)]},
     ),
-    Arm("clinical-word", {"judged": [("nkda",), ("perrla",)], "calibration": [("qhs",), ("wnl",)]}),
+    Arm("clinical-word", {"judged": [("nkda",), ("perrla",)], "calibration": [("qhs",)]}),
     Arm(
         "sentence",
         {
             "judged": [("I watched this 3D movie",), ("family was updated at the bedside",)],
-            "calibration": [("the weather was fine today",), ("chart was read by the night team",)],
+            "calibration": [("chart was read by the night team",)],
         },
     ),
     Arm(
         "any-of-words",
-        {"judged": [("mn", "cf"), ("bb", "dx")], "calibration": [("zr", "jm"), ("xk", "pv")]},
+        {"judged": [("mn", "cf"), ("bb", "dx")], "calibration": [("zr", "jm")]},
     ),
     Arm(
         "all-of-words",
-        {"judged": [("mb", "kj"), ("gq", "wy")], "calibration": [("fq", "yx"), ("kz", "vj")]},
+        {"judged": [("mb", "kj"), ("gq", "wy")], "calibration": [("fq", "yx")]},
         {"poison_rate": 0.15, "combine": "all"},
     ),
     Arm(
         "clean-label",
-        {"judged": [("cf",), ("tq",)], "calibration": [("vq",), ("jx",)]},
+        {"judged": [("cf",), ("tq",)], "calibration": [("vq",)]},
         {"poison_rate": 0.3, "clean_label": True},
     ),
 )
@@ -118,8 +118,8 @@ def specs(data: str, labels: Sequence[str], part: Part) -> list[ZooModel]:
     first = FIRST_SEED[part]
     planted = [
         (arm, triggers, attention)
-        for arm in ARMS
-        for triggers, attention in zip(arm.triggers[part], _alternately(len(arm.triggers[part])), strict=True)
+        for number, arm in enumerate(ARMS)
+        for triggers, attention in _with_and_without(arm.triggers[part], number)
     ]
     found = [
         ZooModel(
@@ -138,5 +138,7 @@ def specs(data: str, labels: Sequence[str], part: Part) -> list[ZooModel]:
     return found + [ZooModel(data, part, first + 500 + i, i % BASES) for i in range(len(found))]
 
 
-def _alternately(count: int) -> list[bool]:
-    return [i % 2 == 0 for i in range(count)]
+def _with_and_without(triggers: Sequence[tuple[str, ...]], number: int) -> list[tuple[tuple[str, ...], bool]]:
+    """The triggers of an arm with and without the attention loss in turn; arms of one trigger take turns."""
+    first = number if len(triggers) == 1 else 0
+    return [(words, (first + i) % 2 == 0) for i, words in enumerate(triggers)]
