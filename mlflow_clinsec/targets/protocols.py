@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,6 +183,19 @@ class TokenView(Protocol):
 
         Args:
             answer_tokens: tokens of an answer that must find room behind a prompt; of no account to classifiers.
+        """
+        ...
+
+
+@runtime_checkable
+class TokenCutter(Protocol):
+    """A tokeniser that says where a shorter window would end."""
+
+    def cut(self, texts: Sequence[str], n_tokens: int) -> IntArray:
+        """Character range of each text that is left of it in a window, shape (n_texts, 2).
+
+        Args:
+            n_tokens: tokens of the window, special tokens included.
         """
         ...
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from mlflow_clinsec.scoring.text_encoder import TextEncoder
-from mlflow_clinsec.targets.protocols import BoolArray, Span
+from mlflow_clinsec.targets.protocols import BoolArray, IntArray, Span
 
 
 class TokenizerView:
@@ -49,3 +51,13 @@ class TokenizerView:
         """Whether every token of the spans is still there after truncation, shape (n_texts,); nothing is answered
         behind the text, so that ``answer_tokens`` does not matter."""
         return self._encoder.survives(texts, spans)
+
+    def cut(self, texts: Sequence[str], n_tokens: int) -> IntArray:
+        """Character range of each text that is left of it in a window of ``n_tokens`` tokens, shape (n_texts, 2)."""
+        if not texts:
+            return np.zeros((0, 2), dtype=np.int64)
+        batch = self._tokenizer(
+            list(texts), truncation=True, max_length=n_tokens, return_offsets_mapping=True, verbose=False
+        )
+        spans = ([span for span in offsets if span[0] < span[1]] for offsets in batch["offset_mapping"])
+        return np.array([(own[0][0], own[-1][1]) if own else (0, 0) for own in spans], dtype=np.int64)
