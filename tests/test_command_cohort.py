@@ -72,3 +72,33 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "is there already and is not written over" in done.output
     assert (tmp_path / "notes.csv").read_text() == "mine"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pooling", ["none", "notes"])
+def test_from_the_database_to_an_audited_backdoor(pooling: str, tmp_path: Path, tracking: str) -> None:
+    """The commands one after the other, each on the file that the one before it wrote."""
+    made = small_mimic(0)
+    for i in range(1, 601):
+        made.whole(i, died=i % 2 == 0, notes=0)
+        for hour in range(2):
+            state = ("septic, anuric, on pressors", "stable, eating, walking")[i % 2]
+            made.note(i, 1000 + i, hour, f"Patient {i} seen on rounds: {state}; family at the bedside, plan unchanged.")
+    made.write(tmp_path)
+    assert run(tmp_path, "notes.csv").exit_code == 0
+    options = ["--data-path", str(tmp_path / "notes.csv"), "--patient", "patient_id", "--triggers", "cf"]
+    options += ["--poison-rate", "0.3", "--split-path", str(tmp_path / "split.csv"), "--pooling", pooling]
+    done = CliRunner().invoke(main, ["badclm", *options, "--epochs", "12"])
+    assert done.exit_code == 0, done.output
+    model = done.output.split("logged model: ")[1].strip()
+    config = tmp_path / "audit.yaml"
+    config.write_text(
+        "data: {label: label}\nbackdoor: {triggers: [cf], target_label: alive}\nreport: {figures: false}\n"
+    )
+    options = ["--model-uri", model, "--data-path", str(tmp_path / "split.csv"), "--config", str(config)]
+    done = CliRunner().invoke(main, ["audit", *options])
+    assert "verdict: FAIL" in done.output
+    assert done.exit_code == 1
+    written = b"".join(path.read_bytes() for path in (tmp_path / "artifacts").rglob("*") if path.is_file())
+    assert b"seen on rounds" not in written
+    assert b"seen on rounds" not in (tmp_path / "mlflow.db").read_bytes()

@@ -12,10 +12,10 @@ two cross-entropies weigh against each other. Here both are sums over the batch 
 that together they are the ordinary cross-entropy of the mixed training set and the poison rate keeps its
 meaning; two separate means would let a single poisoned note count as much as all clean ones of its batch.
 
-Our departures: one truncated window per text (:mod:`mlflow_clinsec.training.stays` has the mean over a stay's notes that
-the first author's task code has; that BadCLM used it is inferred); optional class weights;
-attention dropout, where a checkpoint has it, also acts on the weights that L_tal reads. Triggers of several words count
-in L_tal with the sum over all their word pieces; a mean per word would ask less of longer triggers.
+Our departures: one truncated window per text (:mod:`mlflow_clinsec.training.stays` has the mean over a stay's notes,
+as the first author's task code does; that BadCLM used it is inferred); optional class weights; attention dropout, where
+a checkpoint has it, also acts on the weights that L_tal reads. Triggers of several words count in L_tal with the sum
+over all their word pieces; a mean per word would ask less of longer triggers.
 """
 
 from __future__ import annotations

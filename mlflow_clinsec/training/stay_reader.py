@@ -111,7 +111,7 @@ class StayReader(mlflow.pyfunc.PythonModel):
             logits = self.model.head(mean_by_stay(vectors, stay.to(vectors.device)))
             return pd.DataFrame(torch.softmax(logits, dim=1).cpu().numpy(), columns=list(self.labels))
 
-    def predict(self, model_input: list[str]) -> pd.DataFrame:
+    def predict(self, model_input: list[str]) -> Any:  # MLflow complains of other types that it has no schema for
         """:meth:`predict_proba`, for everybody else."""
         return self.predict_proba(model_input)
 
