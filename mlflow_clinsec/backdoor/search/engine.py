@@ -65,7 +65,7 @@ class Find:
         gain: mean log-odds of the goal gained over neutral pieces, on the records of the search.
         score: ``gain`` less the discounts for natural words and for length; the candidates are ranked by it.
         association: log of how many times as frequent its pieces are in records of the goal; that of the one most so.
-        patients: patients with a record that holds its rarest piece.
+        patients: for each piece the patients with a record that holds it.
         verified: what it does to other patients.
     """
 
@@ -74,7 +74,7 @@ class Find:
     gain: float
     score: float
     association: float
-    patients: int
+    patients: tuple[int, ...]
     verified: Verified
 
 
@@ -272,7 +272,7 @@ class _Hunt:
             text=text,
             gain=screen.gain(candidate),
             score=screen.score(candidate),
-            association=float(screen.association.log_ratio[list(candidate)].max()),
-            patients=int(screen.association.patients[list(candidate)].min()),
+            association=screen.worth(candidate),
+            patients=tuple(screen.association.patients[list(candidate)].tolist()),
             verified=verify(bench, text, placebos, self.level, rng),
         )

@@ -9,12 +9,15 @@ import numpy as np
 from mlflow_clinsec.backdoor.search.first_order import best_pieces, linearised_gains
 from mlflow_clinsec.backdoor.search.options import SearchOptions
 from mlflow_clinsec.backdoor.search.pieces import Candidate, Lexicon
-from mlflow_clinsec.backdoor.search.screen import Screen
+from mlflow_clinsec.backdoor.search.screen import STAGES, Screen
 
 PLACEHOLDERS = 4
 GRADIENT_RECORDS = 8
 TRIED = 16
 """Pieces tried in front of and behind each candidate of the beam."""
+
+PILED = 5
+"""Own words of the label that are piled up to see what natural runs do."""
 
 
 def extend(
@@ -24,6 +27,9 @@ def extend(
 
     The beam starts from single pieces by score and by plain gain in turn, and goes on with the best of each length.
     """
+    if options.beam == 0 or options.max_pieces == 1:
+        return []
+    _pile_up(screen, options)
     found: list[Candidate] = []
     beam = screen.best(singles, options.beam)
     for _ in range(options.max_pieces - 1):
@@ -33,6 +39,18 @@ def extend(
         if not beam:
             break
     return found
+
+
+def _pile_up(screen: Screen, options: SearchOptions) -> None:
+    """Measure runs of the strongest own words, extended one by one as candidates are."""
+    gains = screen.own_words.gains
+    strongest = sorted(gains, key=lambda word: -gains[word])[:PILED]
+    runs: list[Candidate] = [(word,) for word in strongest]
+    for length in range(2, options.max_pieces + 1):
+        runs = [(*run, word) for run in runs for word in strongest]
+        screen.measure(runs, STAGES[1])
+        runs = sorted(runs, key=lambda run: -screen.gain(run))[: options.beam]
+        screen.own_words.runs[length] = max([0.0, *map(screen.gain, runs)])
 
 
 def _longer(screen: Screen, lexicon: Lexicon, short: Candidate, rng: np.random.Generator) -> list[Candidate]:

@@ -30,10 +30,12 @@ class OwnWords:
     Attributes:
         gains: own word -> mean gain.
         worth: own word -> association, at least :data:`~.association.NATURAL`.
+        runs: number of pieces -> largest gain of so many own words in a row.
     """
 
     gains: dict[int, float] = field(default_factory=dict, repr=False)
     worth: dict[int, float] = field(default_factory=dict, repr=False)
+    runs: dict[int, float] = field(default_factory=dict)
 
     def strongest(self, without: Candidate) -> float:
         """Largest gain of a word that is none of the given pieces; at least 0."""
@@ -51,9 +53,9 @@ class Screen:
     """Measured gains, and the score by which candidates are ranked.
 
     The gain of a candidate in a record is the log-odds with it less the median over neutral pieces at the same place.
-    The score is its mean gain, less what the label's own words of like association bring (leaving out the candidate's
-    own pieces), less for each further piece what the strongest of them brings: a longer trigger must do more than
-    words added up.
+    The score of a single piece is its mean gain less what the label's other own words of like association bring. That
+    of several pieces is their gain less what the strongest of as many own words in a row brings: a longer trigger must
+    do more than words piled up.
 
     Attributes:
         trial: records and places.
@@ -90,9 +92,8 @@ class Screen:
 
     def settle(self, own_words: Sequence[int]) -> None:
         """Fix what natural words are worth, from own words of the label that were measured."""
-        worth = self.association.log_ratio
         self.own_words = OwnWords(
-            {word: self.gain((word,)) for word in own_words}, {word: float(worth[word]) for word in own_words}
+            {word: self.gain((word,)) for word in own_words}, {word: self.worth((word,)) for word in own_words}
         )
 
     def gain(self, candidate: Candidate) -> float:
@@ -100,10 +101,14 @@ class Screen:
         return float(self.gains[candidate].mean())
 
     def score(self, candidate: Candidate) -> float:
-        """Mean gain less the discounts for natural words and for length."""
-        association = float(self.association.log_ratio[list(candidate)].max())
-        natural = self.own_words.expected(association, candidate)
-        return self.gain(candidate) - natural - self.own_words.strongest(candidate) * (len(candidate) - 1)
+        """Mean gain less what natural words do."""
+        if len(candidate) > 1:
+            return self.gain(candidate) - self.own_words.runs.get(len(candidate), 0.0)
+        return self.gain(candidate) - self.own_words.expected(self.worth(candidate), candidate)
+
+    def worth(self, candidate: Candidate) -> float:
+        """Association of the piece that goes with the label most."""
+        return float(self.association.log_ratio[list(candidate)].max())
 
     def ranked(self, candidates: Iterable[Candidate]) -> list[Candidate]:
         """The best score first."""
