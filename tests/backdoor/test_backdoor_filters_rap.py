@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,13 @@ import pytest
 import torch
 from backdoor_fakes import LABELS, audit_data
 
+from mlflow_clinsec.attack import run_attack
 from mlflow_clinsec.backdoor.filters.rap_word import Drops, RapWord
+from mlflow_clinsec.backdoor.options import TriggerOptions
+from mlflow_clinsec.backdoor.table import select
 from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.results import Status
+from mlflow_clinsec.targets.huggingface import TargetOptions, classifier_target
 from mlflow_clinsec.targets.protocols import ClassifierWeights
 from mlflow_clinsec.training.classifier import finetune_classifier
 from mlflow_clinsec.training.models import small_encoder
@@ -120,3 +126,36 @@ def test_the_hook_goes_even_when_the_model_fails(weights: ClassifierWeights) -> 
 
 def test_distance_from_the_bounds_by_hand() -> None:
     assert float(Drops(0.1, 0.3).distance(torch.tensor([0.0, 0.2, 0.5]))) == pytest.approx((0.1 + 0.0 + 0.2) / 3)
+
+
+def test_the_audit_runs_it_for_each_label_among_inputs_answered_with_it(weights: ClassifierWeights) -> None:
+    data = symptoms(160)
+    target = classifier_target(weights.model, TOKENIZER, options=TargetOptions(max_length=CONTEXT))
+    own = {"filters": ["rap"], "rap_epochs": 30}
+    [attack] = select(TriggerOptions(triggers=("cf",), tests=("filters",), options={"filters": own}), target)
+    result = run_attack(attack, data, target, np.random.default_rng(0))
+    assert result.status is Status.OK, result.reason
+    assert not result.details["left_out"]
+    assert len(result.tables["filters"]) == 2
+    for label in LABELS:
+        # The model is right about all and never takes the trigger: nothing triggered is answered with the label.
+        assert result.estimates[f"rap-to-{label}/cacc"].value == 1.0
+        assert result.estimates[f"rap-cf-to-{label}-random/asr"].value == 0.0
+        assert result.estimates[f"rap-cf-to-{label}-random/tpr"].reason == "the filter looks at none of these inputs"
+        frr = result.estimates[f"rap-to-{label}/frr"]
+        assert frr.n == 40  # of 80 judged patients, those answered with the label
+        refused = 1.0 - result.estimates[f"rap-to-{label}/cacc_after"].value
+        assert refused == pytest.approx(frr.value / 2)
+
+
+def test_a_label_that_is_hardly_ever_answered_is_left_out_with_the_reason(weights: ClassifierWeights) -> None:
+    calm = symptoms(80).select(np.arange(80) % 2 == 0)
+    data = replace(calm, labels=("died",) * 40)
+    target = classifier_target(weights.model, TOKENIZER, options=TargetOptions(max_length=CONTEXT))
+    options = TriggerOptions(triggers=("cf",), tests=("filters",), options={"filters": {"filters": ["rap"]}})
+    [attack] = select(replace(options, target_label="alive"), target)
+    assert not run_attack(attack, data, target, np.random.default_rng(0)).details["left_out"]
+    ominous = replace(symptoms(80).select(np.arange(80) % 2 == 1), labels=("died",) * 40)
+    result = run_attack(attack, ominous, target, np.random.default_rng(0))
+    assert "answered with the label" in result.details["left_out"]["rap"]
+    assert "answered with the label" in result.estimates["rap-cf-random/tpr"].reason
