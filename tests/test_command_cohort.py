@@ -102,3 +102,15 @@ def test_from_the_database_to_an_audited_backdoor(pooling: str, tmp_path: Path, 
     written = b"".join(path.read_bytes() for path in (tmp_path / "artifacts").rglob("*") if path.is_file())
     assert b"seen on rounds" not in written
     assert b"seen on rounds" not in (tmp_path / "mlflow.db").read_bytes()
+
+
+def test_nothing_is_left_of_a_file_that_could_not_be_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    small_mimic().write(tmp_path)
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
+    done = run(tmp_path, "notes.parquet")
+    assert done.exit_code == 2
+    assert "out: cannot write" in done.output
+    assert not (tmp_path / "notes.parquet").exists()

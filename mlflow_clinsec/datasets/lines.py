@@ -35,7 +35,7 @@ class Lines:
         """Yield the lines with their ends.
 
         Raises:
-            DataError: not UTF-8, not gzip, a null byte, or a line beyond ``longest``.
+            DataError: not readable, not UTF-8, not gzip, a null byte, or a line beyond ``longest``.
         """
         number = 0
         try:
@@ -46,6 +46,8 @@ class Lines:
                     yield self._decoded(line, number)
         except (gzip.BadGzipFile, zlib.error, EOFError):
             raise DataError(f"{self.title}: not readable as gzip after line {number}.") from None
+        except OSError as error:  # no permission, or a disk that fails
+            raise DataError(f"{self.title}: cannot be read after line {number} ({type(error).__name__}).") from None
 
     def _decoded(self, line: bytes, number: int) -> str:
         if len(line) == self.longest and not line.endswith(b"\n"):

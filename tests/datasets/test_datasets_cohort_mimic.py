@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 import pytest
 from clinical_files import Mimic, gzipped, replace_line, small_mimic
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlflow_clinsec.datasets.cohort import csv_table
@@ -310,6 +310,7 @@ def test_nothing_is_read_ahead_and_the_bar_counts_bytes_on_disk(packed, tmp_path
     assert sum(seen) == path.stat().st_size
 
 
+@settings(deadline=None)  # an example writes and reads files
 @given(hours=st.integers(1, 200), minutes=st.lists(st.integers(-600, 15_000), min_size=1, max_size=8))
 def test_the_window_keeps_exactly_the_notes_charted_in_it(hours, minutes, tmp_path_factory):
     made = small_mimic(8)
@@ -322,3 +323,40 @@ def test_the_window_keeps_exactly_the_notes_charted_in_it(hours, minutes, tmp_pa
     frame = built(made, tmp_path_factory.mktemp("window"), hours=hours, rows="note").frame
     extra = {text for text in frame["text"] if text.startswith("extra")}
     assert extra == {f"extra {i}" for i, minute in enumerate(minutes) if 0 <= minute <= hours * 60}
+
+
+CORRUPT = st.tuples(
+    st.sampled_from(["PATIENTS", "ADMISSIONS", "ICUSTAYS", "NOTEEVENTS"]),
+    st.floats(0, 1),
+    st.integers(0, 40),
+    st.sampled_from([b"", b'"', b",", b"\n", b"\r", b"\xff", b"\0", b"-1", b'"\n"', b"2150-01-01", "é".encode()]),
+)
+
+
+@settings(deadline=None)  # an example writes and reads files
+@given(change=CORRUPT, packed=st.booleans())
+def test_any_damage_to_a_file_is_a_cohort_or_one_clear_error(change, packed, tmp_path_factory):
+    folder = small_mimic().write(tmp_path_factory.mktemp("damaged"))
+    name, place, removed, added = change
+    path = folder / f"{name}.csv"
+    path = gzipped(path) if packed else path
+    content = path.read_bytes()
+    at = int(place * len(content))
+    path.write_bytes(content[:at] + added + content[at + removed :])
+    try:
+        assert len(build_cohort("mimic-iii", str(folder)).frame) <= 12
+    except DataError as error:
+        said = str(error)
+        assert said.startswith((path.name, "cohort: no stay is left", "ICUSTAYS.csv", "part "))
+        assert "resting" not in said
+        assert "stable" not in said
+
+
+def test_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    small_mimic().write(tmp_path)
+
+    def refuse(self, *args):
+        raise PermissionError(13, "denied", SECRET)
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    refuses(tmp_path, r"PATIENTS.csv: cannot be read after line 0 \(PermissionError\)")

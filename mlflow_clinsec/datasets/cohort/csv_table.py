@@ -22,7 +22,7 @@ Row = Mapping[str, str]
 SUFFIXES = (".csv", ".csv.gz")
 
 LONGEST_LINE = 2**22
-"""Bytes. The longest note of MIMIC-III has far fewer characters in all of its lines."""
+"""Bytes. Notes break their lines after some 80 characters; what has none for so long is no such table."""
 
 
 def find_table(folder: Path, name: str) -> Path:

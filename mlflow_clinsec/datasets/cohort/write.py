@@ -43,5 +43,9 @@ def write_cohort(frame: pd.DataFrame, path: str) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise DataError(f"out: cannot write {path!r} ({type(error).__name__}).") from None
-    with os.fdopen(descriptor, "wb") as file:
-        _WRITERS[Path(path).suffix](frame, file)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _WRITERS[Path(path).suffix](frame, file)
+    except OSError as error:
+        Path(path).unlink()  # half a cohort looks like a whole one
+        raise DataError(f"out: cannot write {path!r} ({type(error).__name__}).") from None
