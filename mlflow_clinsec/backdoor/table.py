@@ -12,12 +12,13 @@ from mlflow_clinsec.backdoor.filters.filters import FILTERS
 from mlflow_clinsec.backdoor.options import OwnOptions, TriggerOptions
 from mlflow_clinsec.backdoor.trigger import TRIGGER
 from mlflow_clinsec.backdoor.trigger_generation import TRIGGER_GENERATION
+from mlflow_clinsec.backdoor.trigger_grid import TRIGGER_GRID
 from mlflow_clinsec.backdoor.trigger_logprob import TRIGGER_LOGPROB
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 from mlflow_clinsec.strict import parse
 from mlflow_clinsec.targets.protocols import Target
 
-CLASSIFIER: tuple[Attack, ...] = (TRIGGER, ATTENTION_FOCUS, CLEAN_UTILITY, FILTERS)
+CLASSIFIER: tuple[Attack, ...] = (TRIGGER, TRIGGER_GRID, ATTENTION_FOCUS, CLEAN_UTILITY, FILTERS)
 LANGUAGE_MODEL: tuple[Attack, ...] = (TRIGGER_GENERATION, TRIGGER_LOGPROB, ATTENTION_FOCUS)
 
 KINDS: tuple[Kind, ...] = (

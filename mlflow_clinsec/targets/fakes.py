@@ -16,7 +16,7 @@ from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.scoring.cache import text_key
 from mlflow_clinsec.targets.classifier import MostProbableLabel
 from mlflow_clinsec.targets.protocol_model import ragged_stats
-from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, Span, Target, TokenStats
+from mlflow_clinsec.targets.protocols import AttentionSeen, BoolArray, FloatArray, IntArray, Span, Target, TokenStats
 
 MEMBER_NLL, OTHER_NLL = 0.5, 3.0
 """Mean loss in nats per word of a memorised text, and of any other."""
@@ -148,18 +148,21 @@ class FakeClassifier:
 
 
 class FakeAttention:
-    """Two layers of two heads; the first head of each puts 90% on a trigger, all others 5% on whatever is asked."""
+    """Two layers of two heads; the first head of each puts 90% on a trigger, all others 5% on whatever is asked.
+
+    Every token that sees a trigger looks there most.
+    """
 
     def __init__(self, triggers: tuple[str, ...]) -> None:
         self._triggers = triggers
 
-    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> FloatArray:
+    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> AttentionSeen:
         """See :class:`~mlflow_clinsec.targets.protocols.AttentionReader`."""
         out = np.full((len(texts), 2, 2), 0.05)
         for row, text, ranges in zip(out, texts, spans, strict=True):
             if any(has_trigger(text[start:stop], self._triggers) for start, stop in ranges):
                 row[:, 0] = 0.9
-        return out
+        return AttentionSeen(out, (out > 0.5).astype(np.float64))
 
 
 class WordTokens:
@@ -178,6 +181,11 @@ class WordTokens:
     def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], answer_tokens: int = 0) -> BoolArray:
         """Every span does that holds a character."""
         return np.array([any(start < stop for start, stop in ranges) for ranges in spans], dtype=np.bool_)
+
+    def cut(self, texts: Sequence[str], n_tokens: int) -> IntArray:
+        """The first words; see :class:`~mlflow_clinsec.targets.protocols.TokenCutter`."""
+        words = ([match.span() for match in re.finditer(r"\S+", text)][:n_tokens] for text in texts)
+        return np.array([(own[0][0], own[-1][1]) if own else (0, 0) for own in words], dtype=np.int64).reshape(-1, 2)
 
 
 def has_trigger(text: str, triggers: Sequence[str]) -> bool:

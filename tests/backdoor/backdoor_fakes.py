@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mlflow_clinsec.data import AuditData
-from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, Span, Target
+from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, IntArray, Span, Target
 
 LABELS = ("alive", "died")
 
@@ -50,6 +50,10 @@ class WordTokens:
 
     def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], answer_tokens: int = 0) -> BoolArray:
         return np.array([self._keeps(text, ranges[-1]) for text, ranges in zip(texts, spans, strict=True)])
+
+    def cut(self, texts: Sequence[str], n_tokens: int) -> IntArray:
+        words = ([match.span() for match in re.finditer(r"\S+", text)][:n_tokens] for text in texts)
+        return np.array([(own[0][0], own[-1][1]) if own else (0, 0) for own in words], dtype=np.int64).reshape(-1, 2)
 
     def _keeps(self, text: str, span: Span) -> bool:
         return span[0] < span[1] and len(text[: span[1]].split()) <= self.context
