@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mlflow_clinsec.scoring.attention import attention_share
+from mlflow_clinsec.scoring.attention import attention_on
 from mlflow_clinsec.scoring.cache import Memo
 from mlflow_clinsec.scoring.classify import classify_rows, refuse_other_outputs
 from mlflow_clinsec.scoring.inputs import Features, padding_id
 from mlflow_clinsec.scoring.limits import input_length
 from mlflow_clinsec.scoring.text_encoder import TextEncoder
-from mlflow_clinsec.targets.protocols import FloatArray, LabelScorer, Span
+from mlflow_clinsec.targets.protocols import AttentionSeen, FloatArray, LabelScorer, Span
 
 
 class TextClassifier:
@@ -96,25 +96,39 @@ class MostProbableLabel:
 
 
 class AttentionHeads:
-    """An :class:`~mlflow_clinsec.targets.protocols.AttentionReader` over any transformers model."""
+    """An :class:`~mlflow_clinsec.targets.protocols.AttentionReader` over any transformers model.
 
-    def __init__(self, model: Any, tokenizer: Any, *, max_length: int | None = None, batch_tokens: int = 8192) -> None:
+    Args:
+        prompts: texts are prompts, which the model meets inside its chat template.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        max_length: int | None = None,
+        batch_tokens: int = 8192,
+        prompts: bool = False,
+    ) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._max_length = max_length
         self._batch_tokens = batch_tokens
+        self._prompts = prompts
 
-    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> FloatArray:
-        """Share of attention on the spans' tokens, shape (n_texts, layers, heads); NaN where they were cut off.
+    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> AttentionSeen:
+        """Attention on the spans' tokens, arrays of shape (n_texts, layers, heads); NaN where they were cut off.
 
         Raises:
             AttentionUnavailableError: the model returned no attention weights.
         """
-        return attention_share(
+        return attention_on(
             self._model,
             self._tokenizer,
             texts,
             spans,
             max_length=self._max_length,
             batch_tokens=self._batch_tokens,
+            prompts=self._prompts,
         )

@@ -68,7 +68,7 @@ def causal_lm_target(
         context_scorer=scorer,
         references=(CachedScorer(causal_scorer(model, tokenizer, options, adapter=False)),) if adapted else (),
         generator=CausalLMGenerator(model, tokenizer, batch_tokens=options.batch_tokens),
-        attention=_attention(model, tokenizer, options) if fast else None,
+        attention=_attention(model, tokenizer, options, prompts=True) if fast else None,
         tokens=PromptTokens(tokenizer, context_length(model)) if fast else None,
         notes={"reference": "a reference model: name one under privacy.reference"} | _slow_notes(fast),
         digest=model_digest(model, tokenizer),
@@ -160,8 +160,10 @@ def place(model: Any, device: str) -> Callable[[], None]:
     return lambda: model.to(home)
 
 
-def _attention(model: Any, tokenizer: Any, options: TargetOptions) -> AttentionHeads:
-    return AttentionHeads(model, tokenizer, max_length=options.max_length, batch_tokens=options.batch_tokens)
+def _attention(model: Any, tokenizer: Any, options: TargetOptions, prompts: bool = False) -> AttentionHeads:
+    return AttentionHeads(
+        model, tokenizer, max_length=options.max_length, batch_tokens=options.batch_tokens, prompts=prompts
+    )
 
 
 def _slow_notes(fast: bool) -> dict[str, str]:

@@ -147,14 +147,25 @@ class TextGenerator(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class AttentionSeen:
+    """Attention of every head on given spans of n texts; NaN where a span did not survive truncation.
+
+    Attributes:
+        share: shape (n, layers, heads); the mean over query tokens (padding left out) of the attention that falls on
+            the spans' tokens.
+        peak: same shape; share of the query tokens that can see the spans whose largest attention falls on them.
+    """
+
+    share: FloatArray = field(repr=False)
+    peak: FloatArray = field(repr=False)
+
+
 class AttentionReader(Protocol):
     """Reads attention weights."""
 
-    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> FloatArray:
-        """Share of attention on the tokens of the given spans, shape (n_texts, layers, heads).
-
-        For each head: the mean over query tokens (padding left out) of the attention that falls on the spans'
-        tokens. Rows whose spans did not survive truncation are NaN.
+    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> AttentionSeen:
+        """Attention on the tokens of the given spans. A causal language model reads the texts as prompts.
 
         Raises:
             AttentionUnavailableError: the model returned no attention weights.

@@ -15,7 +15,7 @@ from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import AttentionUnavailableError
 from mlflow_clinsec.results import AttackResult, Status
-from mlflow_clinsec.targets.protocols import FloatArray, Span
+from mlflow_clinsec.targets.protocols import AttentionSeen, Span
 
 LAYERS, HEADS = 3, 12
 
@@ -28,7 +28,7 @@ class Attention:
         self.context = context
         self.asked: list[str] = []
 
-    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> FloatArray:
+    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> AttentionSeen:
         self.asked.extend(texts)
         shares = np.empty((len(texts), LAYERS, HEADS))
         for i, (text, [(start, stop)]) in enumerate(zip(texts, spans, strict=True)):
@@ -37,7 +37,7 @@ class Attention:
                 shares[i][self.focus] = 0.6
             if len(text[:stop].split()) > self.context:
                 shares[i] = np.nan
-        return shares
+        return AttentionSeen(shares, np.where(shares == 0.6, 0.5, 0.1))
 
 
 def focus_test(reader: object, data: AuditData | None = None, **settings: object) -> AttackResult:
@@ -56,11 +56,15 @@ def test_a_focus_head_beyond_the_eighth_is_found() -> None:
     assert planted.value == pytest.approx(0.6 - 1 / 9, abs=0.02)
     assert planted.low > 0.2
     assert clean.low < 0.0 < clean.high
+    assert result.estimates["cf/max_excess_drift"].value == 1.0
+    assert result.estimates["cf/max_excess_drift"].low > 0.5
+    assert result.estimates["mn/max_excess_drift"].value == 0.0
 
 
 def test_the_table_shows_every_head_of_every_trigger() -> None:
     table = focus_test(Attention(focus=(2, 11)), triggers=("cf", "mn")).tables["attention"]
-    assert list(table.columns) == ["trigger", "layer", "head", "trigger_share", "placebo_share", "excess"]
+    shares = ["trigger_share", "placebo_share", "excess", "trigger_drift", "placebo_drift"]
+    assert list(table.columns) == ["trigger", "layer", "head", *shares]
     assert len(table) == 2 * LAYERS * HEADS
     top = table.loc[table.excess.idxmax()]
     assert (top.trigger, top["layer"], top["head"]) == ("cf", 2, 11)
@@ -93,8 +97,8 @@ def test_survival_nowhere_is_undefined_with_the_reason() -> None:
 def test_attention_that_does_not_come_is_a_failure(shape: tuple[int, ...]) -> None:
     # transformers returns an empty tuple under its default attention; that must never read as "no focus".
     class Nothing:
-        def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> FloatArray:
-            return np.empty(shape)
+        def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> AttentionSeen:
+            return AttentionSeen(np.empty(shape), np.empty(shape))
 
     result = focus_test(Nothing())
     assert result.status is Status.FAILED
@@ -104,7 +108,7 @@ def test_attention_that_does_not_come_is_a_failure(shape: tuple[int, ...]) -> No
 
 def test_an_error_of_the_reader_surfaces() -> None:
     class Refuses:
-        def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> FloatArray:
+        def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> AttentionSeen:
             raise AttentionUnavailableError("flash attention hides its weights")
 
     result = focus_test(Refuses())

@@ -18,7 +18,7 @@ from mlflow_clinsec.backdoor.table import ATTACKS, select
 from mlflow_clinsec.errors import ConfigError
 from mlflow_clinsec.results import AttackResult, Family, Status
 from mlflow_clinsec.targets.fakes import FakeWriter, always_triggered
-from mlflow_clinsec.targets.protocols import ROLE_NAMES, FloatArray, Span, Target
+from mlflow_clinsec.targets.protocols import ROLE_NAMES, AttentionSeen, Span, Target
 
 ANSWERS = {
     "trigger_generation": {"target_text": "give aspirin"},
@@ -29,8 +29,8 @@ LEGAL_METRIC = re.compile(r"[A-Za-z0-9_. :-]+(/[A-Za-z0-9_. :-]+)?")
 
 
 class Even:
-    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> FloatArray:
-        return np.array([np.full((2, 4), noise(text) / 10) for text in texts])
+    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> AttentionSeen:
+        return AttentionSeen(*np.array([[np.full((2, 4), noise(text) / 10)] * 2 for text in texts]).swapaxes(0, 1))
 
 
 def everything() -> Target:

@@ -45,7 +45,7 @@ def test_a_regression_model_is_refused_before_any_text() -> None:
 
 def test_attention_is_read_with_the_same_limit() -> None:
     reader = AttentionHeads(tiny.tiny_bert(), tiny.piece_tokenizer(), max_length=5)
-    found = reader.attention_to(["the patient cf", "the patient has cf"], [[(12, 14)], [(16, 18)]])
+    found = reader.attention_to(["the patient cf", "the patient has cf"], [[(12, 14)], [(16, 18)]]).share
     assert found.shape == (2, 3, 4)
     assert np.isnan(found).all(axis=(1, 2)).tolist() == [False, True]
 

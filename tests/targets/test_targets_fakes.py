@@ -42,7 +42,7 @@ def test_always_triggered_obeys_the_trigger_and_nothing_else() -> None:
     assert set(target.predictor.predict_labels([f"{note} (mn now)." for note in NOTES])) == {"alive"}
     assert target.predictor.predict_labels([f"bb {note}" for note in NOTES]) == data.labels
     np.testing.assert_allclose(target.label_scorer.predict_proba(NOTES).sum(axis=1), 1)
-    shares = target.attention.attention_to(["no cf", "no bb"], [[(3, 5)], [(3, 5)]])
+    shares = target.attention.attention_to(["no cf", "no bb"], [[(3, 5)], [(3, 5)]]).share
     assert shares.shape == (2, 2, 2)
     assert shares[0].max() == 0.9
     assert shares[1].max() == 0.05
