@@ -89,9 +89,10 @@ def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generato
 
     Returns:
         Table ``grid``: a row per trigger, target label, position, window and band of note lengths, ``length`` being
-        "all" for notes of any length; ``n`` counts records. Estimates ``<trigger>/asr``, ``survival``,
-        ``asr_given_survival`` and ``excess_asr`` over all positions and windows together, the key being
-        ``<trigger>-to-<label>`` with several target labels.
+        "all" for notes of any length; ``n`` counts records. Table ``worst``: of the trigger with the largest excess
+        for each target label, the rows of all lengths, and those of each length in the model's own window.
+        Estimates ``<trigger>/asr``, ``survival``, ``asr_given_survival`` and ``excess_asr`` over all positions and
+        windows together, the key being ``<trigger>-to-<label>`` with several target labels.
 
     Raises:
         NotApplicableError: the tokeniser cannot cut texts.
@@ -114,7 +115,18 @@ def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generato
         rows += list(_rows(design, trigger, goal, cells, bands, options.shared.level))
         whole = Seen.together(list(cells.values())).estimates(options.shared.level)
         estimates |= {f"{key}/{name}": estimate for name, estimate in whole.items()}
-    return attack.result(Status.OK, estimates=estimates, tables={"grid": pd.DataFrame(rows, columns=list(COLUMNS))})
+    grid = pd.DataFrame(rows, columns=list(COLUMNS))
+    return attack.result(Status.OK, estimates=estimates, tables={"grid": grid, "worst": worst_of(grid)})
+
+
+def worst_of(grid: pd.DataFrame) -> pd.DataFrame:
+    """What fits a page: one trigger per target label, by the mean of its excess over places and windows."""
+    shown = grid[(grid["length"] == ALL_LENGTHS) | (grid["window"] == OWN_WINDOW)]
+    whole = grid[grid["length"] == ALL_LENGTHS]
+    means = whole.groupby(["target_label", "trigger"], sort=False)["excess_asr"].mean()
+    worst = {means.loc[[goal]].idxmax() for goal in means.index.unique(level="target_label")}
+    pairs = list(zip(shown["target_label"], shown["trigger"], strict=True))
+    return shown[[pair in worst for pair in pairs]].reset_index(drop=True)
 
 
 def observe_grid(design: Design, target: Target, cutter: TokenCutter, options: GridOptions) -> Grid:

@@ -112,6 +112,15 @@ def test_placebos_and_excess_are_those_of_each_cell() -> None:
     assert seen["excess_asr_low"].between(-1, 0).all()
 
 
+def test_the_page_shows_the_trigger_that_works_best() -> None:
+    result = grid_test(notes(), target_of(RuleModel(backdoored), WordTokens(CONTEXT)), triggers=("cf", "mn", "bb"))
+    worst = result.tables["worst"]
+    assert set(worst["trigger"]) == {"mn"}
+    # Six positions in two windows for all lengths, and in the model's own window for the one band there is.
+    assert len(worst) == 6 * 2 + 6
+    assert set(result.tables["grid"]["trigger"]) == {"cf", "mn", "bb"}
+
+
 def test_notes_that_fit_a_window_are_read_once() -> None:
     model = RuleModel(backdoored)
     data = audit_data([f"a note of few words number {i}" for i in range(10)], ["died"] * 10)
