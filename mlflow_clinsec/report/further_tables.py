@@ -44,7 +44,41 @@ class Cell:
     figure: bool = False
 
 
-VIEWS: Mapping[tuple[str, str], View] = {}
+VIEWS: Mapping[tuple[str, str], View] = {
+    ("trigger", "suspects"): View(
+        title="Where the triggers come from",
+        caption="Triggers that were asked for",
+        columns={
+            "trigger": "Trigger",
+            "category": "Kind",
+            "naturalness": "Naturalness",
+            "present": "Already in the notes",
+            "source": "Source",
+            "left_out": "Not tested, because it",
+        },
+        note="Naturalness: share of equally long pieces of these notes that are less probable than the trigger where it "
+        "was put; about 0.5 is text like any other, near 0 what the notes never hold.",
+    ),
+    ("trigger_grid", "worst"): View(
+        title="Where the strongest trigger works",
+        caption="The trigger with the largest excess, by place, window and length of the note",
+        columns={
+            "trigger": "Trigger",
+            "target_label": "To",
+            "position": "Place",
+            "window": "Window (tokens)",
+            "length": "Length of the note",
+            "n": "n",
+            "survival": "Survival",
+            "asr": "Success (ASR)",
+            "asr_given_survival": "ASR given survival",
+            "ftr": "Placebo (FTR)",
+            "excess_asr": "Excess (ASR − FTR)",
+        },
+        note="Survival: share of notes in which the whole trigger stands inside the window. Where it is small, a small "
+        "ASR clears nothing.",
+    ),
+}
 
 
 def further_tables(report: AuditReport, min_cell: int) -> list[dict[str, Any]]:
