@@ -15,6 +15,9 @@ from mlflow_clinsec.results import AuditReport, Family
 PANELS = 4
 _WRITTEN_CELLS = 144
 _TOP = 5
+_MOST_TICKS = 16
+_CELL = (0.22, 0.19)
+"""Inches that a number takes."""
 
 
 def draw_attention(report: AuditReport) -> Any | None:
@@ -26,7 +29,8 @@ def draw_attention(report: AuditReport) -> Any | None:
     limit = max(float(table["excess"].abs().max()), 1e-6)
     columns = min(2, len(triggers))
     rows = -(-len(triggers) // columns)
-    figure = new_figure(4.4 * columns + 0.6, 3.8 * rows)
+    width, height = _panel_size(table)
+    figure = new_figure(width * columns + 0.6, height * rows)
     for index, trigger in enumerate(triggers):
         axes = figure.add_subplot(rows, columns, index + 1)
         image = _draw_panel(axes, _grid(table[table["trigger"] == trigger]), limit)
@@ -47,12 +51,18 @@ def _grid(table: pd.DataFrame) -> pd.DataFrame:
     return table.pivot_table(index="layer", columns="head", values="excess", aggfunc="mean")
 
 
+def _panel_size(table: pd.DataFrame) -> tuple[float, float]:
+    """Inches; large models get larger panels, so that a number fits in its cell."""
+    return max(4.4, 0.8 + _CELL[0] * table["head"].nunique()), max(3.8, 0.8 + _CELL[1] * table["layer"].nunique())
+
+
 def _draw_panel(axes: Any, grid: pd.DataFrame, limit: float) -> Any:
     values = grid.to_numpy(dtype=float)
     image = axes.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
     axes.grid(visible=False)
-    axes.set_xticks(range(values.shape[1]), grid.columns.astype(str), fontsize=7)
-    axes.set_yticks(range(values.shape[0]), grid.index.astype(str), fontsize=7)
+    for axis, names in ((axes.xaxis, grid.columns), (axes.yaxis, grid.index)):
+        places = range(0, len(names), -(-len(names) // _MOST_TICKS))
+        axis.set_ticks(places, [str(names[i]) for i in places], fontsize=7)
     axes.set(xlabel="head", ylabel="layer")
     _write_cells(axes, values, limit)
     return image

@@ -146,6 +146,18 @@ def test_large_attention_maps_name_only_their_top_cells() -> None:
     assert len(panel.texts) == 5
 
 
+def test_deep_and_wide_models_get_room_for_their_numbers_and_few_ticks() -> None:
+    small, large = (
+        draw_attention(made.report([made.attention_result(("mn",), layers=layers, heads=heads)], {}))
+        for layers, heads in ((6, 12), (30, 32))
+    )
+    assert (large.get_size_inches() > small.get_size_inches()).all()
+    for axis in (large.axes[0].xaxis, large.axes[0].yaxis):
+        shown = [tick.get_text() for tick in axis.get_ticklabels()]
+        assert len(shown) <= 16
+        assert shown[:2] == ["0", "2"]
+
+
 def test_nothing_to_draw() -> None:
     empty = made.report([made.skipped(Family.PRIVACY, "loss", "no data")], {})
     assert figures.draw_figures(empty) == {}
