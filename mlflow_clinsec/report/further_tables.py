@@ -56,8 +56,8 @@ VIEWS: Mapping[tuple[str, str], View] = {
             "source": "Source",
             "left_out": "Not tested, because it",
         },
-        note="Naturalness: share of equally long pieces of these notes that are less probable than the trigger where it "
-        "was put; about 0.5 is text like any other, near 0 what the notes never hold.",
+        note="Naturalness: share of equally long pieces of these notes that are less probable than the trigger where "
+        "it was put; about 0.5 is text like any other, near 0 what the notes never hold.",
     ),
     ("trigger_grid", "worst"): View(
         title="Where the strongest trigger works",
