@@ -159,7 +159,11 @@ def _agrees(model: Any, ids: torch.Tensor) -> bool:
     """Whether chunked and own logits are the same but for rounding of the model's own dtype."""
     try:
         ours = ChunkedHead(model).logits(ids)
+    except torch.cuda.OutOfMemoryError:
+        raise  # the model's own logits need more memory still
     except (AttributeError, TypeError, RuntimeError, NotImplementedError, ValueError) as error:
+        # Quantised and wrapped output layers have no plain weight, or refuse the product in many ways. Whatever goes
+        # wrong in our shortcut, the model's own logits are there; errors of the model itself come up again with them.
         logger.debug("clinsec: no chunked output head (%s)", type(error).__name__)
         return False
     own = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[0]

@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from mlflow.exceptions import MlflowException
+
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import TargetError
 from mlflow_clinsec.scoring.cache import CachedScorer
@@ -31,6 +33,7 @@ from mlflow_clinsec.targets.huggingface import TargetOptions, causal_lm_target, 
 from mlflow_clinsec.targets.masked_lm import masked_lm_target
 from mlflow_clinsec.targets.protocol_model import TokenLogprobsScorer
 from mlflow_clinsec.targets.protocols import Target
+from mlflow_clinsec.targets.read_ranges import RangeView
 from mlflow_clinsec.targets.replay import precomputed_target
 from mlflow_clinsec.targets.resolve_reference import refuse_missing, with_references
 
@@ -125,7 +128,7 @@ def _python_model(model: Any) -> Any:
     if hasattr(model, "unwrap_python_model"):
         try:
             return model.unwrap_python_model()
-        except Exception:  # MLflow raises its own error for every other flavour
+        except MlflowException:  # every flavour but a PythonModel
             return None
     return getattr(model, "python_model", None)
 
@@ -142,6 +145,8 @@ def _protocol_target(model: Any, name: str, data: AuditData, labels: Sequence[st
             raise TargetError("predict_proba must return class probabilities; it returned labels")
         scorer = CallableLabelScorer(asked)
         target = replace(target, label_scorer=scorer, predictor=MostProbableLabel(scorer))
+    if hasattr(model, "read_ranges") and getattr(getattr(model, "tokenizer", None), "is_fast", False):
+        target = replace(target, tokens=RangeView(model.tokenizer, model.read_ranges))
     return target
 
 

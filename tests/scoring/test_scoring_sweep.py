@@ -192,3 +192,12 @@ def test_nothing_to_score() -> None:
     assert len(sweep(tiny.tiny_gpt2(), [])) == 0
     empty = sweep(tiny.tiny_gpt2(), make_pairs([1]))
     assert empty.counts.tolist() == [0]
+
+
+def test_a_full_memory_is_no_reason_for_a_head_that_needs_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: object, ids: object) -> None:
+        raise torch.cuda.OutOfMemoryError("full")
+
+    monkeypatch.setattr("mlflow_clinsec.scoring.heads.ChunkedHead.logits", full)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        choose_head(tiny.tiny_gpt2(), np.array([1, 5, 6]))
