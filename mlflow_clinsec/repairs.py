@@ -135,8 +135,12 @@ def run_repairs(
 
 def cells(outcome: Outcome) -> tuple[str, ...]:
     """One line of the table, in the order of ``HEADINGS``."""
-    pruned = [f"{value:.0%} of neurons" for name, value in outcome.facts.items() if name == "pruned/neurons"]
-    pruned += [f"{value:.0f} heads" for name, value in outcome.facts.items() if name == "pruned/heads"]
+    shown = {
+        "pruned/neurons": "{:.0%} of neurons",
+        "pruned/heads": "{:.0f} heads",
+        "pruned/embeddings": "{:.0%} of pieces",
+    }
+    pruned = [shown[name].format(value) for name, value in outcome.facts.items()]
     numbers = (with_interval(outcome.metrics, name) for name in (EXCESS, ASR, AUROC, CACC))
     return (outcome.arm, "".join(pruned) or "-", *numbers, outcome.verdict)
 

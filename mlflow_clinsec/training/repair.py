@@ -1,4 +1,4 @@
-"""Repairing a suspected classifier with clean records: fine-tuning, fine-pruning, and pruning of attention.
+"""Repairing a suspected classifier with clean records: fine-tuning, pruning, and embeddings put back.
 
 Every arm ends with the same fine-tuning on the same clean records, so that what an arm prunes is all that sets it
 apart; ``attention-pruned`` also holds the attention weights down meanwhile.
@@ -33,7 +33,13 @@ from mlflow_clinsec.training.loop import TrainingHistory, train
 from mlflow_clinsec.training.options import ClassifierOptions
 from mlflow_clinsec.training.pipeline import fitted
 from mlflow_clinsec.training.repair_plans import RepairArm, RepairPlan
-from mlflow_clinsec.training.repair_prune import head_variance, neuron_activity, prune_heads, prune_neurons
+from mlflow_clinsec.training.repair_prune import (
+    head_variance,
+    neuron_activity,
+    prune_heads,
+    prune_neurons,
+    reset_embeddings,
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Repaired:
     """A repaired model.
 
     Attributes:
-        facts: ``pruned/neurons`` (share) or ``pruned/heads`` (number), where the arm prunes.
+        facts: ``pruned/neurons`` or ``pruned/embeddings`` (share), ``pruned/heads`` (number), where the arm does so.
     """
 
     model: PreTrainedModel
@@ -86,6 +92,8 @@ def repair(
     elif arm.prune == "heads":
         removed = prune_heads(model, head_variance(model, tokenizer, rows), accuracy, plan.most_drop)
         facts["pruned/heads"] = float(len(removed))
+    elif arm.prune == "embeddings":
+        facts["pruned/embeddings"] = reset_embeddings(model, tokenizer, rows)
     if arm.attention_norm:
         history = finetune_with_attention_norm(model, tokenizer, rows, labels, options, plan.attention_weight)
     else:

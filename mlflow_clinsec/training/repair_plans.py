@@ -11,7 +11,7 @@ from mlflow_clinsec.strict import parse
 from mlflow_clinsec.training.options import ClassifierOptions, require
 from mlflow_clinsec.training.plans import Shares
 
-Prune = Literal["none", "neurons", "heads"]
+Prune = Literal["none", "neurons", "heads", "embeddings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class RepairArm:
 
     Attributes:
         name: of the run and in the table.
-        prune: what is pruned before fine-tuning on clean records.
+        prune: what is pruned, or put back, before fine-tuning on clean records.
         attention_norm: whether fine-tuning also penalises the norm of the attention weights.
     """
 
@@ -33,6 +33,7 @@ ARMS = (
     RepairArm(name="fine-tuned"),
     RepairArm(name="fine-pruned", prune="neurons"),
     RepairArm(name="attention-pruned", prune="heads", attention_norm=True),
+    RepairArm(name="embeddings-reset", prune="embeddings"),
 )
 
 

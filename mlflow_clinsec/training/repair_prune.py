@@ -10,6 +10,11 @@ pruned with clean texts only, and that the attention weights of the others are n
 low variance go. Ours: the variance is that of an attention row over its keys, averaged over the rows of the clean
 records; a head that was steered to a trigger has little to look at without one. One head goes at a time, one always
 stays in each layer, and the same rule ends it.
+
+Embeddings, after the embedding purification of Zhang et al. 2022 (arXiv 2210.09545), which puts the embeddings of words
+that clean records do not confirm back towards those of the pretrained model: here, where no such model is at hand, the
+embedding of every piece that no clean record holds becomes the mean of those that some record does. Gradients on clean
+records never reach such a piece, so that no fine-tuning takes a trigger out of it.
 """
 
 from __future__ import annotations
@@ -67,6 +72,18 @@ def prune_heads(
     layers, candidates = blocks(model), tuple(_one_left_in_each_layer(variance))
     steps = [partial(remove_head, layers[layer], head, variance.shape[1]) for layer, head in candidates]
     return candidates[: prune_while_accurate(model, steps, accuracy, drop)]
+
+
+def reset_embeddings(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Sequence[int]]
+) -> float:
+    """Give every piece that no row holds the mean embedding of those that some row does; the share of pieces reset."""
+    table = model.get_input_embeddings().weight
+    unused = torch.ones(len(table), dtype=torch.bool)
+    unused[sorted({token for row in rows for token in row}.union(tokenizer.all_special_ids))] = False
+    with torch.no_grad():
+        table[unused] = table[~unused].mean(dim=0)
+    return float(unused.float().mean())
 
 
 def prune_while_accurate(

@@ -32,6 +32,7 @@ from mlflow_clinsec.training.repair_prune import (
     prune_heads,
     prune_neurons,
     prune_while_accurate,
+    reset_embeddings,
 )
 
 PLAN = RepairPlan(
@@ -173,6 +174,19 @@ def test_no_step_stands_when_the_first_costs_too_much(encoder: PreTrainedModel) 
     assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
 
 
+def test_pieces_that_no_record_holds_get_the_mean_embedding_and_no_other_piece_changes(
+    encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    table = encoder.get_input_embeddings().weight
+    before = table.detach().clone()
+    share = reset_embeddings(encoder, tokenizer, ROWS)
+    kept = sorted({1, 2, 5, 6, 7, 9} | set(tokenizer.all_special_ids))
+    others = [i for i in range(len(table)) if i not in kept]
+    assert torch.equal(table[kept], before[kept])
+    assert torch.allclose(table[others], before[kept].mean(dim=0).expand(len(others), -1))
+    assert share == pytest.approx(len(others) / len(table))
+
+
 def test_attention_norm_by_hand_and_blind_to_padding() -> None:
     even, single = torch.full((1, 1, 2, 2), 0.5), torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]])
     mask = torch.ones(1, 2)
@@ -203,6 +217,10 @@ def test_what_was_pruned_is_still_zero_after_fine_tuning_and_reloading(
         assert zero_neurons(again) == round(repaired.facts["pruned/neurons"] * 128) > 0
     if arm.prune == "heads":
         assert len(zero_heads(again, 4)) == repaired.facts["pruned/heads"] > 0
+    if arm.prune == "embeddings":
+        table = again.get_input_embeddings().weight
+        _, counts = table.unique(dim=0, return_counts=True)
+        assert counts.max() == round(repaired.facts["pruned/embeddings"] * len(table)) > 0
     row = tokenizer(parts["tune"]["text"].iloc[0])["input_ids"]
     assert torch.allclose(logits(again.eval(), row), logits(repaired.model, row), atol=1e-6)
     assert ("attention" in repaired.history.steps[0]) == arm.attention_norm
