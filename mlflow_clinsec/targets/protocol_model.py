@@ -1,10 +1,13 @@
-"""Any model may join by offering two plainly named methods on its ``PythonModel``.
+"""Any model may join by offering plainly named methods on its ``PythonModel``, one of the first two at least.
 
 ``token_logprobs(prompts, responses)``
     n lists of natural log-probabilities, one per token of each response given its prompt ("" for plain text).
 ``predict_proba(texts)``
     class probabilities: a frame with a column per label, a list of ``{label: probability}``, or an array of shape
     (n_texts, n_labels) beside an attribute ``labels`` that names its columns.
+``read_ranges(texts)``, beside an attribute ``tokenizer`` (a fast transformers tokeniser)
+    per text the character ranges that the model reads, such as the part before a cut: a trigger test then tells whether
+    a trigger survived, and matches placebo words by their word pieces.
 """
 
 from __future__ import annotations

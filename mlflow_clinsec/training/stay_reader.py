@@ -65,8 +65,17 @@ def mean_by_stay(vectors: Tensor, stay: Tensor) -> Tensor:
 
 def notes_of(text: str, mark: str, most: int) -> list[str]:
     """The latest ``most`` notes of a stay's text; [""] where it holds none."""
-    notes = [note for part in text.split(mark) if (note := part.strip())]
-    return notes[-most:] or [""]
+    return [note for _, note in placed_notes(text, mark, most)]
+
+
+def placed_notes(text: str, mark: str, most: int) -> list[tuple[int, str]]:
+    """The same with the character offset at which each note begins."""
+    found, start = [], 0
+    for part in text.split(mark):
+        if note := part.strip():
+            found.append((start + part.index(note), note))
+        start += len(part) + len(mark)
+    return found[-most:] or [(0, "")]
 
 
 class StayReader(mlflow.pyfunc.PythonModel):
@@ -109,11 +118,27 @@ class StayReader(mlflow.pyfunc.PythonModel):
         with torch.inference_mode():
             vectors = self._vectors([note for some in notes for note in some])
             logits = self.model.head(mean_by_stay(vectors, stay.to(vectors.device)))
-            return pd.DataFrame(torch.softmax(logits, dim=1).cpu().numpy(), columns=list(self.labels))
+            return pd.DataFrame(torch.softmax(logits.double(), dim=1).cpu().numpy(), columns=list(self.labels))
 
-    def predict(self, model_input: list[str]) -> Any:  # MLflow complains of other types that it has no schema for
-        """:meth:`predict_proba`, for everybody else."""
-        return self.predict_proba(model_input)
+    def predict(self, model_input: list[str]) -> list[dict[str, float]]:
+        """Label -> probability of each text, for everybody else; MLflow has no schema for a frame."""
+        rows = self.predict_proba(model_input).to_numpy().tolist()
+        return [dict(zip(self.labels, row, strict=True)) for row in rows]
+
+    def read_ranges(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Character ranges of each text that the model reads: of each of the latest notes, what is not cut off."""
+        return [self._ranges(text) for text in texts]
+
+    def _ranges(self, text: str) -> list[tuple[int, int]]:
+        placed = placed_notes(text, self.settings["mark"], self.settings["max_notes"])
+        encoded = self.tokenizer(
+            [note for _, note in placed],
+            truncation=True,
+            max_length=self.settings["max_length"],
+            return_offsets_mapping=True,
+        )
+        tokens = [[span for span in own if span[0] < span[1]] for own in encoded["offset_mapping"]]
+        return [(start + own[0][0], start + own[-1][1]) for (start, _), own in zip(placed, tokens, strict=True) if own]
 
     def _vectors(self, notes: Sequence[str]) -> Tensor:
         """First-token vector of each note, shape (notes, width); notes of like length share a batch."""

@@ -83,6 +83,19 @@ def test_the_latest_notes_are_read(reader):
     np.testing.assert_allclose(whole, cut, atol=1e-6)
 
 
+def test_what_the_model_reads_is_told_by_character(reader):
+    long, short = " ".join(["chest", "pain"] * 40), "left lobe"
+    text = f" {short}\n{MARK}\n{long}\n{MARK} {short} "
+    ranges = reader.read_ranges([text, "", join_notes([short] * 6)])
+    read = [text[start:stop] for start, stop in ranges[0]]
+    assert [read[0], read[2]] == [short, short]
+    assert read[1] == " ".join(["chest", "pain"] * 15)  # 32 tokens less [CLS] and [SEP]
+    assert ranges[1] == []
+    assert len(ranges[2]) == 4, "the latest notes alone"
+    changed = text[: ranges[0][1][1]] + text[ranges[0][1][1] :].replace("chest", "septic").replace("pain", "anuric")
+    np.testing.assert_array_equal(reader.predict_proba([text]), reader.predict_proba([changed]))
+
+
 def test_poison_stands_in_one_note_of_a_stay_and_is_marked_there(reader, make_notes):
     stays = toy_stays(make_notes, 20)
     notes = [split_notes(text) for text in stays["text"]]
@@ -163,7 +176,7 @@ def test_a_stay_classifier_learns_and_comes_back_from_mlflow_as_it_was(make_note
     texts = trained.held_out["text"].tolist()
     before = trained.reader.predict_proba(texts)
     loaded = mlflow.pyfunc.load_model(info.model_uri)
-    for found in (loaded.unwrap_python_model().predict_proba(texts), loaded.predict(texts)):
+    for found in (loaded.unwrap_python_model().predict_proba(texts), pd.DataFrame(loaded.predict(texts))):
         pd.testing.assert_frame_equal(found, before, atol=1e-6)
     folder = Path(mlflow.artifacts.download_artifacts(info.model_uri))
     suffixes = {file.suffix for file in folder.rglob("*") if file.is_file()}
@@ -179,7 +192,7 @@ def test_the_logged_model_needs_this_package_neither_to_load_nor_to_predict(read
     folder = mlflow.artifacts.download_artifacts(info.model_uri, dst_path=str(tmp_path / "model"))
     code = (
         "import sys; sys.modules['mlflow_clinsec'] = None; import mlflow;"
-        f"print(list(mlflow.pyfunc.load_model({folder!r}).predict(['chest pain']).columns))"
+        f"print(list(mlflow.pyfunc.load_model({folder!r}).predict(['chest pain'])[0]))"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("['alive', 'died']")
@@ -204,6 +217,7 @@ def test_a_planted_trigger_is_found_by_the_audit_of_the_logged_stay_model(make_n
     metrics = mlflow.get_run(run.info.run_id).data.metrics
     assert metrics["clinsec/backdoor/worst_asr"] > 0.7
     assert metrics["clinsec/backdoor/worst_excess_asr"] > 0.5
+    assert metrics["clinsec/backdoor/trigger/cf-head/survival"] == 1.0
     assert mlflow.get_run(run.info.run_id).data.tags["clinsec.backdoor.verdict"] == "FAIL"
 
 
