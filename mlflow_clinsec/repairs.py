@@ -38,6 +38,11 @@ AUROC, CACC = "clinsec/utility/auroc", "clinsec/backdoor/clean_utility/cacc"
 TABLE, FIGURE = "repairs.json", "repairs.png"
 HEADINGS = ("arm", "pruned", "worst excess ASR", "worst ASR", "AUROC", "CACC", "verdict")
 BEFORE = "suspect"
+_PRUNED = {
+    "pruned/neurons": "{:.0%} of neurons",
+    "pruned/heads": "{:.0f} heads",
+    "pruned/embeddings": "{:.0%} of embeddings",
+}
 
 TESTS = ("trigger", "clean_utility")
 POSITIONS = ("head", "random")
@@ -135,12 +140,7 @@ def run_repairs(
 
 def cells(outcome: Outcome) -> tuple[str, ...]:
     """One line of the table, in the order of ``HEADINGS``."""
-    shown = {
-        "pruned/neurons": "{:.0%} of neurons",
-        "pruned/heads": "{:.0f} heads",
-        "pruned/embeddings": "{:.0%} of pieces",
-    }
-    pruned = [shown[name].format(value) for name, value in outcome.facts.items()]
+    pruned = [_PRUNED[name].format(value) for name, value in outcome.facts.items()]
     numbers = (with_interval(outcome.metrics, name) for name in (EXCESS, ASR, AUROC, CACC))
     return (outcome.arm, "".join(pruned) or "-", *numbers, outcome.verdict)
 

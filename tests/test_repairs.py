@@ -49,6 +49,7 @@ def test_a_line_of_the_table() -> None:
     assert line["pruned"] == "30% of neurons"
     assert line["worst excess ASR"] == "0.500 (0.400 to 0.600)"
     assert dict(zip(HEADINGS, cells(outcome("a", 0.5, **{"pruned/heads": 3.0})), strict=True))["pruned"] == "3 heads"
+    assert cells(outcome("a", 0.5, **{"pruned/embeddings": 0.476}))[1] == "48% of embeddings"
     skipped = cells(Outcome("fine-pruned", {}, {}, "skipped: GPT2"))
     assert skipped == ("fine-pruned", "-", "-", "-", "-", "-", "skipped: GPT2")
 
