@@ -42,7 +42,7 @@ def audit(model_uri: str, data_path: str, layout: str, layout_config: str, confi
     from mlflow_clinsec.command_audit import audit_files
 
     model = None if model_uri == "none" else model_uri
-    decision = guarded(lambda: audit_files(model, data_path, config_path, run_name, layout, layout_config))
+    decision = guarded(lambda: audit_files(model, data_path, config_path, run_name, layout, layout_config, click.echo))
     click.echo(f"verdict: {decision}")
     sys.exit(EXIT_CODES[decision])
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import mlflow
 
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.datasets.layouts import NONE, make_layout
 from mlflow_clinsec.files import read_config, read_table
 from mlflow_clinsec.plugin import NAME, own_config
+from mlflow_clinsec.report.trigger_lines import trigger_lines
 
 MODEL_TYPE = "clinical-language-model"
 
@@ -19,11 +22,15 @@ def audit_files(
     run_name: str,
     layout: str = NONE,
     layout_config: str = "",
+    echo: Callable[[str], object] = lambda line: None,
 ) -> str:
     """Audit a model on a file of records, or on a folder in the layout of a known data set.
 
     The configuration is checked before the model is loaded and before a run is started, so that a mistake in it
     leaves no run behind.
+
+    Args:
+        echo: takes the trigger test's figures, line by line.
 
     Returns:
         The decision, "PASS", "FAIL" or "INCONCLUSIVE".
@@ -35,8 +42,10 @@ def audit_files(
     AuditConfig.from_mapping(mapping)
     frame = make_layout(layout, layout_config).load(data_path) if layout != NONE else read_table(data_path)
     with mlflow.start_run(run_name=run_name) as run:  # the run that `mlflow run` opened, where it did
-        mlflow.models.evaluate(
+        found = mlflow.models.evaluate(
             model=model_uri, data=frame, model_type=MODEL_TYPE, evaluators=NAME, evaluator_config=mapping
         )
+    for line in trigger_lines(found.metrics):
+        echo(line)
     tags = mlflow.MlflowClient().get_run(run.info.run_id).data.tags
     return str(tags["clinsec.verdict"])
