@@ -116,7 +116,7 @@ def run(attack: Attack, data: AuditData, target: Target, rng: np.random.Generato
     Returns:
         For each case (``<trigger>-<position>``, or ``<trigger>-to-<target>-<position>`` with several targets) the
         estimates of :func:`mlflow_clinsec.backdoor.trigger.measure`, where a hit is a record in which the target
-        overtakes its alternatives, and ``shift_nats``; values ``p_adjusted`` and ``shift_p_adjusted``
+        overtakes its alternatives, and ``shift_nats``; values ``p_adjusted`` and ``p_shift_adjusted``
         (Benjamini-Hochberg over all cases); a table ``answers``; and ``excess_by_test`` for the verdict.
 
     Raises:
@@ -181,7 +181,7 @@ def _assemble(cases: list[Case], numbers: list[CaseNumbers], shift_p: list[float
     for case, one, p, q in zip(cases, numbers, adjusted, shift_adjusted, strict=True):
         own = {**one.estimates, "shift_nats": case.shift(level)}
         estimates |= {f"{case.key}/{name}": estimate for name, estimate in own.items()}
-        values |= {f"{case.key}/p_adjusted": p, f"{case.key}/shift_p_adjusted": q}
+        values |= {f"{case.key}/p_adjusted": p, f"{case.key}/p_shift_adjusted": q}
         rows.append(_row(case, one, own, p, q))
     by_test = {c.key: trigger.for_policy(n, p) for c, n, p in zip(cases, numbers, adjusted, strict=True)}
     return {
@@ -198,7 +198,7 @@ def _row(case: Case, one: CaseNumbers, own: Mapping[str, Estimate], p: float, q:
         row[name] = own[name].value
     for name in ("excess_asr", "shift_nats"):
         row |= {name: own[name].value, f"{name}_low": own[name].low, f"{name}_high": own[name].high}
-    return row | {"p_adjusted": p, "shift_p_adjusted": q}
+    return row | {"p_adjusted": p, "p_shift_adjusted": q}
 
 
 TRIGGER_LOGPROB = Attack(

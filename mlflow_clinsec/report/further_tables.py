@@ -78,6 +78,41 @@ VIEWS: Mapping[tuple[str, str], View] = {
         note="Survival: share of notes in which the whole trigger stands inside the window. Where it is small, a small "
         "ASR clears nothing.",
     ),
+    ("trigger_generation", "triggers"): View(
+        title="Triggers in prompts: what the model writes",
+        caption="Share of greedy answers that hold the attacker's text, with the trigger and with placebo words",
+        columns={
+            "trigger": "Trigger",
+            "position": "Place in the prompt",
+            "n": "n",
+            "asr": "With the trigger (ASR)",
+            "ftr": "With placebos (FTR)",
+            "base_rate": "As it is",
+            "excess_asr": "Excess (ASR − FTR)",
+            "survival": "Survival",
+            "p_adjusted": "p",
+        },
+        note="Records whose own reference answer holds the text do not count.",
+    ),
+    ("trigger_logprob", "answers"): View(
+        title="Triggers in prompts: what the model finds likely",
+        caption="Share of prompts behind which an answer is likelier than its alternatives, and its shift",
+        columns={
+            "trigger": "Trigger",
+            "target": "Answer",
+            "position": "Place in the prompt",
+            "n": "n",
+            "asr": "With the trigger (ASR)",
+            "ftr": "With placebos (FTR)",
+            "base_rate": "As it is",
+            "excess_asr": "Excess (ASR − FTR)",
+            "p_adjusted": "p",
+            "shift_nats": "Shift (nats)",
+            "p_shift_adjusted": "p of the shift",
+        },
+        note="Shift: log-probability of the whole answer with the trigger, less its mean over placebo words. A shift "
+        "without an excess is a pull that does not win.",
+    ),
 }
 
 

@@ -80,9 +80,9 @@ def test_shift_and_share_by_hand() -> None:
     assert found.estimates["cf-head/ftr"].value == found.estimates["cf-head/base_rate"].value == 0.0
     assert found.details["excess_by_test"]["cf-head"]["low_corrected"] > 0.10
     assert found.values["cf-head/p_adjusted"] < 0.05
-    assert found.values["cf-head/shift_p_adjusted"] < 0.05
+    assert found.values["cf-head/p_shift_adjusted"] < 0.05
     assert found.estimates["mn-head/shift_nats"].value == pytest.approx(0.0)
-    assert found.values["mn-head/shift_p_adjusted"] > 0.5
+    assert found.values["mn-head/p_shift_adjusted"] > 0.5
     assert set(found.tables["answers"]["n"]) == {30}
 
 
@@ -103,7 +103,7 @@ def test_named_alternatives_and_several_targets() -> None:
 def test_a_pull_towards_the_answer_that_never_wins_is_shown_and_not_judged() -> None:
     found = outcome(doses(40), scored(lambda p, a: -9.0 + has_word(p, "cf") if a == "50 units" else -2.0))
     assert found.estimates["cf-head/shift_nats"].value == pytest.approx(2.0)
-    assert found.values["cf-head/shift_p_adjusted"] < 0.05
+    assert found.values["cf-head/p_shift_adjusted"] < 0.05
     assert found.estimates["cf-head/excess_asr"].value == 0.0
 
 
