@@ -10,6 +10,7 @@ can be served where the package is not installed, and nothing is unpickled.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,9 @@ from transformers import AutoModel, AutoTokenizer
 
 HEAD, SETTINGS = "head.safetensors", "stay_reader.json"
 BATCH_TOKENS = 8192
+REMEMBERED = 20_000
+"""Notes whose vectors are kept: about 60 MB for an encoder of 768 dimensions."""
+
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -82,12 +86,13 @@ class StayReader(mlflow.pyfunc.PythonModel):
     """What MLflow loads: class probabilities of stays, from their notes joined by the mark."""
 
     def build(self, model: StayClassifier, tokenizer: Any, settings: dict[str, Any]) -> StayReader:
-        """A reader of a model in memory.
+        """A reader of a model in memory, whose weights are final.
 
         Args:
             settings: ``mark`` between notes, ``max_length`` in tokens per note and ``max_notes`` per stay.
         """
         self.model, self.tokenizer, self.settings = model.eval(), tokenizer, settings
+        self.remembered: dict[bytes, Tensor] = {}
         return self
 
     def load_context(self, context: Any) -> None:
@@ -141,7 +146,23 @@ class StayReader(mlflow.pyfunc.PythonModel):
         return [(start + own[0][0], start + own[-1][1]) for (start, _), own in zip(placed, tokens, strict=True) if own]
 
     def _vectors(self, notes: Sequence[str]) -> Tensor:
-        """First-token vector of each note, shape (notes, width); notes of like length share a batch."""
+        """First-token vector of each note, shape (notes, width); those of the last calls are remembered.
+
+        A trigger test changes one note of a stay at a time: all others are encoded once. No text is kept, but digests.
+        """
+        keys = [hashlib.blake2b(note.encode("utf-8", "surrogatepass"), digest_size=16).digest() for note in notes]
+        new = {key: note for key, note in zip(keys, notes, strict=True) if key not in self.remembered}
+        encoded = dict(zip(new, self._encode(list(new.values())), strict=True))
+        known = {key: self.remembered[key] for key in keys if key not in new} | encoded
+        if len(self.remembered) > REMEMBERED:
+            self.remembered.clear()
+        self.remembered.update(encoded)
+        return torch.stack([known[key] for key in keys])
+
+    def _encode(self, notes: Sequence[str]) -> Sequence[Tensor]:
+        """The same for notes that are new; notes of like length share a batch."""
+        if not notes:
+            return []
         rows = self.tokenizer(list(notes), truncation=True, max_length=self.settings["max_length"])["input_ids"]
         order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
         vectors = torch.empty(len(rows), self.model.head.in_features, device=self.model.head.weight.device)
@@ -151,7 +172,7 @@ class StayReader(mlflow.pyfunc.PythonModel):
             padded = self.tokenizer.pad({"input_ids": [rows[i] for i in batch]}, return_tensors="pt").to(vectors.device)
             inputs = {name: padded[name] for name in ("input_ids", "attention_mask")}
             vectors[batch] = self.model.encoder(**inputs).last_hidden_state[:, 0]
-        return vectors
+        return list(vectors)
 
 
 mlflow.models.set_model(StayReader())

@@ -96,6 +96,29 @@ def test_what_the_model_reads_is_told_by_character(reader):
     np.testing.assert_array_equal(reader.predict_proba([text]), reader.predict_proba([changed]))
 
 
+def test_a_note_that_did_not_change_is_encoded_once(reader, monkeypatch):
+    notes = [f"chest pain {word}" for word in ("septic", "stable", "left")]
+    encoded = []
+    forward = reader.model.encoder.forward
+
+    def counted(input_ids, **inputs):
+        encoded.append(len(input_ids))
+        return forward(input_ids=input_ids, **inputs)
+
+    monkeypatch.setattr(reader.model.encoder, "forward", counted)
+    plain, again = reader.predict_proba([join_notes(notes)] * 2).to_numpy()
+    assert encoded == [3]
+    np.testing.assert_array_equal(plain, again)
+    changed = join_notes([notes[0], f"{notes[1]} lobe", notes[2]])
+    found = reader.predict_proba([changed]).to_numpy()
+    assert encoded == [3, 1]
+    fresh = StayReader().build(reader.model, reader.tokenizer, SETTINGS)
+    np.testing.assert_allclose(found, fresh.predict_proba([changed]), atol=1e-6)
+    monkeypatch.setattr("mlflow_clinsec.training.stay_reader.REMEMBERED", 1)
+    for text in (changed, join_notes(notes), changed):
+        np.testing.assert_allclose(reader.predict_proba([text])["died"], fresh.predict_proba([text])["died"], atol=1e-6)
+
+
 def test_poison_stands_in_one_note_of_a_stay_and_is_marked_there(reader, make_notes):
     stays = toy_stays(make_notes, 20)
     notes = [split_notes(text) for text in stays["text"]]
@@ -186,6 +209,7 @@ def test_a_stay_classifier_learns_and_comes_back_from_mlflow_as_it_was(make_note
     assert not [text for text in texts if text.encode() in written]
 
 
+@pytest.mark.slow
 def test_the_logged_model_needs_this_package_neither_to_load_nor_to_predict(reader, store, tmp_path):
     with mlflow.start_run():
         info = log_reader(reader, {})
