@@ -113,6 +113,27 @@ VIEWS: Mapping[tuple[str, str], View] = {
         note="Shift: log-probability of the whole answer with the trigger, less its mean over placebo words. A shift "
         "without an excess is a pull that does not win.",
     ),
+    ("filters", "filters"): View(
+        title="What filters would stop",
+        caption="Filters set up on other patients' clean notes, before the model",
+        columns={
+            "filter": "Filter",
+            "trigger": "Trigger",
+            "target_label": "To",
+            "position": "Place",
+            "n": "n",
+            "tpr": "Caught",
+            "frr": "Clean rejected",
+            "rejects": "Of clean",
+            "auroc": "AUROC",
+            "asr": "Success (ASR)",
+            "asr_after": "ASR behind it",
+            "cacc": "Accuracy",
+            "cacc_after": "Accuracy behind it",
+        },
+        note="A refused input is no success of the attack, and counts against accuracy. STRIP and RAP refuse inputs; "
+        "ONION takes words out and asks again. No policy judges filters.",
+    ),
 }
 
 
