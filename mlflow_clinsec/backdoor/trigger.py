@@ -38,6 +38,8 @@ from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, Target
 logger = logging.getLogger(__name__)
 
 _HIDDEN = "needs the model's tokeniser"
+FLIPS_PER_CASE = 40
+"""Random sign flips for each case, so that one trigger among hundreds can still pass the correction: 20 would do."""
 NO_HEADROOM = (
     "the target label is predicted for every record with any word inserted, so that no trigger could show; "
     "set decision_threshold, or test another target label"
@@ -119,13 +121,14 @@ def measure(seen: CaseView, level: float, n_cases: int, rng: np.random.Generator
         **_survival(seen, level),
     }
     by_patient = np.bincount(np.unique(group, return_inverse=True)[1], weights=seen.hits - placebo)
+    flips = max(10_000, FLIPS_PER_CASE * n_cases)
     detectable = smallest_detectable_excess(corrected.n, ftr.value, 0.0, corrected_level)
     return CaseNumbers(
         estimates=estimates,
         excess=excess,
         corrected=corrected,
         records=len(group),
-        p_value=max(sign_flip_test(by_patient, rng), _among_words(seen)),
+        p_value=max(sign_flip_test(by_patient, rng, flips), _among_words(seen)),
         placebo_max=float(seen.placebo_hits.mean(axis=1).max()),
         smallest_detectable=math.nan if detectable is None else detectable,
     )

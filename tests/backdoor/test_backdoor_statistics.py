@@ -133,6 +133,13 @@ def test_smallest_detectable_is_where_eighty_percent_power_begins(patients: int,
     assert shown >= 68  # 80 less 3 standard errors of 100
 
 
+def test_one_trigger_among_hundreds_can_pass_the_correction() -> None:
+    # The largest library at three positions and two labels: of m cases only one is a trigger, so that its p-value
+    # is adjusted to m p. Random flips give no p below one over their number.
+    cases = 3 * 2 * 108
+    assert numbers(drawn(0, patients=60, asr=1.0, ftr=0.02), cases).p_value * cases <= 0.05
+
+
 def test_too_small_a_sample_detects_nothing_and_says_so() -> None:
     found = numbers(drawn(0, patients=2, notes=1), cases=30)
     assert math.isnan(found.smallest_detectable)
