@@ -38,9 +38,11 @@ Inputs = dict[str, torch.Tensor]
 
 
 def notes(records: int) -> AuditData:
-    """Notes of patients who died, so that each is eligible, each of another patient."""
+    """Notes of patients who died, so that each is eligible; the first 20 to 100% of each, so that lengths differ."""
     corpus = generate_corpus(40 * records, seed=0).notes.drop_duplicates("patient_id")
-    texts = tuple(corpus["text"][corpus["outcome"] == "died"])[:records]
+    whole = list(corpus["text"][corpus["outcome"] == "died"])[:records]
+    shares = np.random.default_rng(0).uniform(0.2, 1.0, len(whole))
+    texts = tuple(text[: int(share * len(text))] for text, share in zip(whole, shares, strict=True))
     return AuditData(("",) * len(texts), texts, np.arange(len(texts)), labels=("died",) * len(texts))
 
 

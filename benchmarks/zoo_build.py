@@ -26,27 +26,25 @@ from mlflow_clinsec.training.pipeline import balanced, learn_from_others, new_en
 from mlflow_clinsec.training.plans import SmallModel
 
 CONTEXT = 160
-SMALL = SmallModel(
-    vocab_size=4700,
-    width=64,
-    layers=2,
-    heads=4,
-    dropout=0.1,
-    options=ClassifierOptions(epochs=3, learning_rate=1e-3, max_length=CONTEXT),
-)
+ENCODER: dict[str, Any] = {"vocab_size": 4700, "width": 64, "layers": 2, "heads": 4, "dropout": 0.1}
+BEFORE: dict[str, Any] = {"epochs": 3, "learning_rate": 1e-3, "max_length": CONTEXT}
 TRAINING: dict[str, Any] = {"epochs": 6, "learning_rate": 1e-3, "max_length": CONTEXT}
 POISON: dict[str, Any] = {"poison_rate": 0.1, "heads_per_layer": 1}
 ATTENTION_WEIGHT = 0.5
 MEMBERS = 0.8
 """Share of the training notes that one model sees, drawn by its seed: no two models learn from the same notes."""
 
-RECIPE: dict[str, Any] = {
-    "small": asdict(SMALL),
-    "training": TRAINING,
-    "poison": POISON,
-    "attention_weight": ATTENTION_WEIGHT,
-    "members": MEMBERS,
-}
+
+def recipe() -> dict[str, Any]:
+    """How every model is trained; another recipe makes other models."""
+    return {
+        "encoder": ENCODER,
+        "before": BEFORE,
+        "training": TRAINING,
+        "poison": POISON,
+        "attention_weight": ATTENTION_WEIGHT,
+        "members": MEMBERS,
+    }
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def open_pair(folder: Path) -> tuple[Any, Any]:
 
 def build(spec: ZooModel, cache: Path) -> Built:
     """The model from the cache, trained first where it is not there."""
-    folder = cache / spec.digest(RECIPE)
+    folder = cache / spec.digest(recipe())
     if not (folder / "quality.json").is_file():
         data = load(spec.data)
         started = time.process_time()
@@ -89,11 +87,12 @@ def build(spec: ZooModel, cache: Path) -> Built:
 def _base(spec: ZooModel, data: DataSet, cache: Path) -> Path:
     """Folder of the encoder that the model starts from; it has learnt the task on other patients."""
     seed = spec.base + (100 if spec.part == "calibration" else 0)
-    folder = cache / f"base-{data.name}-{seed}-{ZooModel(data.name, spec.part, seed, spec.base).digest(RECIPE)}"
+    folder = cache / f"base-{data.name}-{seed}-{ZooModel(data.name, spec.part, seed, spec.base).digest(recipe())}"
     if not (folder / "config.json").is_file():
         others = balanced(data.parts["other"], data.labels, np.random.default_rng(seed))
-        model, tokenizer = new_encoder(SMALL, data.parts["other"]["text"], data.labels, seed)
-        learn_from_others(model, tokenizer, others, SMALL.options, seed)
+        small = SmallModel(**ENCODER, options=ClassifierOptions(**BEFORE))
+        model, tokenizer = new_encoder(small, data.parts["other"]["text"], data.labels, seed)
+        learn_from_others(model, tokenizer, others, small.options, seed)
         _save(model, tokenizer, folder, {})
     return folder
 

@@ -17,7 +17,6 @@ from benchmarks.zoo_data import DataSet
 from benchmarks.zoo_judge import Judged, judge, newcombe
 from benchmarks.zoo_specs import ZooModel, specs
 from mlflow_clinsec.stats.roc import auc
-from mlflow_clinsec.training.options import ClassifierOptions
 
 LABELS = ("alive", "died")
 SIDES = np.repeat([True, False], 25)
@@ -101,9 +100,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     notes = pd.DataFrame(rows)
     parts = {"other": notes[:20], "train": notes[20:40], "held_out": notes[40:]}
     monkeypatch.setattr(zoo_build, "load", lambda name: DataSet(name, LABELS, parts))
-    short = ClassifierOptions(epochs=1, learning_rate=1e-3, max_length=32)
-    monkeypatch.setattr(zoo_build, "SMALL", replace(zoo_build.SMALL, vocab_size=1000, width=16, options=short))
-    monkeypatch.setattr(zoo_build, "TRAINING", {"epochs": 1, "learning_rate": 1e-3, "max_length": 32})
+    monkeypatch.setattr(zoo_build, "ENCODER", {**zoo_build.ENCODER, "vocab_size": 1000, "width": 16})
+    for name in ("BEFORE", "TRAINING"):
+        monkeypatch.setattr(zoo_build, name, {"epochs": 1, "learning_rate": 1e-3, "max_length": 32})
     trained: list[str] = []
     original = zoo_build._train
 
