@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from backdoor_fakes import RuleModel, WordTokens, audit_data, has_word, sees_sick, target_of, wards
 
 from mlflow_clinsec.attack import run_attack
+from mlflow_clinsec.audit import run_audit
 from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.backdoor.trigger import TRIGGER
+from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.perturb.characters import is_invisible
 from mlflow_clinsec.report.wording import visible
 from mlflow_clinsec.results import AttackResult, Status
+from mlflow_clinsec.tracking import metric_values, save_report
 
 CYRILLIC_A = "\u0430"
 
@@ -88,3 +93,21 @@ def test_a_single_patient_leaves_naturalness_undefined() -> None:
     plain = wards(6)
     data = audit_data(plain.texts, plain.labels or (), [0] * 6)
     assert math.isnan(trigger_test(data, triggers=("cf",)).values["cf/naturalness"])
+
+
+def test_odd_triggers_are_legible_wherever_they_are_reported(tmp_path: Path) -> None:
+    asked = {"triggers": ["\u200b", f"a→{CYRILLIC_A}", "≈"], "target_label": "alive", "positions": ["head"]}
+    config = AuditConfig.from_mapping({"backdoor": {**asked, "tests": ["trigger", "trigger_grid"]}})
+    data = wards(60)
+    report = run_audit(data, target_of(RuleModel(sees_sick), WordTokens()), config)
+    assert all(result.status is Status.OK for result in report.results)
+    assert "clinsec/backdoor/trigger/u200b-head/excess_asr" in metric_values(report)
+    assert all(re.fullmatch(r"[A-Za-z0-9_\-. /]{1,250}", name) for name in metric_values(report))
+    save_report(report, tmp_path, figures=False)
+    card = (tmp_path / "audit_card.html").read_text(encoding="utf-8")
+    assert "[U+200B]" in card
+    assert f"a→{CYRILLIC_A} [U+0430]" in card
+    assert "Smallest detectable ASR" in card
+    for written in tmp_path.rglob("*"):
+        if written.is_file() and written.name != "audit.json":  # which repeats the settings as they were given
+            assert "\u200b" not in written.read_text(encoding="utf-8"), written.name
