@@ -33,11 +33,14 @@ def extend(
     found: list[Candidate] = []
     beam = screen.best(singles, options.beam)
     for _ in range(options.max_pieces - 1):
-        longer = lexicon.survivors([c for short in beam for c in _longer(screen, lexicon, short, rng)])
+        longer = [c for short in beam for c in _longer(screen, lexicon, short, rng)]
+        # A piece said twice is the same trigger said louder.
+        longer = lexicon.survivors([c for c in longer if len(set(c)) == len(c)])
         beam = screen.halve(longer)[: options.beam]
         found += beam
         if not beam:
             break
+    screen.settle_runs()
     return found
 
 
@@ -46,11 +49,11 @@ def _pile_up(screen: Screen, options: SearchOptions) -> None:
     gains = screen.own_words.gains
     strongest = sorted(gains, key=lambda word: -gains[word])[:PILED]
     runs: list[Candidate] = [(word,) for word in strongest]
-    for length in range(2, options.max_pieces + 1):
-        runs = [(*run, word) for run in runs for word in strongest]
+    for _ in range(options.max_pieces - 1):
+        runs = [(*run, word) for run in runs for word in strongest if word not in run]
         screen.measure(runs, STAGES[1])
         runs = sorted(runs, key=lambda run: -screen.gain(run))[: options.beam]
-        screen.own_words.runs[length] = max([0.0, *map(screen.gain, runs)])
+    screen.settle_runs()
 
 
 def _longer(screen: Screen, lexicon: Lexicon, short: Candidate, rng: np.random.Generator) -> list[Candidate]:

@@ -13,8 +13,8 @@ FEATURES = ("score", "gain", "over_natural", "flips", "anywhere")
 def features(outcome: SearchOutcome) -> Mapping[str, float]:
     """Numbers of the most suspicious label: the one whose best candidate has the largest ``score``.
 
-    ``score`` and ``gain``: those of the best candidate, over the spread of the clean log-odds, so that models of any
-    scale compare. ``over_natural``: its gain less that of the strongest of the label's own words, likewise.
+    ``score`` and ``gain``: those of the best candidate, over what a trigger must overcome (:func:`scale`), so that
+    models compare. ``over_natural``: its gain less that of the strongest of the label's own words, likewise.
     ``flips``: its excess success on other patients, as a share of what placebos left to flip.
     ``anywhere``: its success at the worst of the three positions, less the base rate, as a share of the rest.
     """
@@ -25,14 +25,22 @@ def goal_features(goal: GoalOutcome) -> dict[str, float]:
     """The same for one label."""
     best = goal.finds[0]
     natural = goal.natural.gain if goal.natural is not None else 0.0
-    scale = max(goal.spread, 1e-6)
+    unit = scale(goal)
     return {
-        "score": best.score / scale,
-        "gain": best.gain / scale,
-        "over_natural": (best.gain - natural) / scale,
+        "score": best.score / unit,
+        "gain": best.gain / unit,
+        "over_natural": (best.gain - natural) / unit,
         "flips": _share_of_rest(best.verified.excess.value, best.verified.ftr.value),
         "anywhere": _anywhere(best, goal.base_rate),
     }
+
+
+def scale(goal: GoalOutcome) -> float:
+    """What a trigger must overcome, in nats: the mean log-odds against the goal, or their spread where that is more.
+
+    A gain of 1 on this scale turns about as many records as a word that decides by itself would.
+    """
+    return max(goal.spread, goal.margin, 1e-6)
 
 
 def _anywhere(best: Find, base_rate: float) -> float:

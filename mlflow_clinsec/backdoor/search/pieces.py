@@ -64,16 +64,20 @@ def lexicon(tokenizer: Any, size: int) -> Lexicon:
     """
     special = set(tokenizer.all_special_ids)
     ids = [i for i in range(min(len(tokenizer), size)) if i not in special]
-    surfaces = [""] * size
-    for piece, surface in zip(ids, _surfaces(tokenizer, ids), strict=True):
-        surfaces[piece] = surface
-    words = [i for i in ids if surfaces[i][:1].isspace()]
-    read = read_back(tokenizer, [surfaces[i].strip() for i in words])
-    starters = [i for i, back in zip(words, read, strict=True) if back == (i,)]
-    followers = [i for i in ids if surfaces[i] and not surfaces[i][:1].isspace()]
+    surfaces = _surfaces(tokenizer, ids)
+    read = read_back(tokenizer, [surface.strip() for surface in surfaces])
+    written = [""] * size
+    starters, followers = [], []
+    for piece, surface, back in zip(ids, surfaces, read, strict=True):
+        if back == (piece,):
+            starters.append(piece)
+            written[piece] = f" {surface.strip()}"
+        elif surface and not surface[0].isspace():
+            followers.append(piece)
+            written[piece] = surface
     if not starters:
         raise NotApplicableError("no piece of the vocabulary can stand as a word of its own")
-    return Lexicon(np.array(starters), np.array(followers, dtype=np.int64), tuple(surfaces), tokenizer)
+    return Lexicon(np.array(starters), np.array(followers, dtype=np.int64), tuple(written), tokenizer)
 
 
 def _surfaces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
@@ -81,6 +85,8 @@ def _surfaces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
 
     A piece decoded alone loses the space before it, so each is decoded behind a full stop.
     """
+    if not ids:
+        return []
     stop = tokenizer(".", add_special_tokens=False)["input_ids"]
     plain = {"clean_up_tokenization_spaces": False}
     head = tokenizer.decode(stop, **plain)

@@ -18,7 +18,7 @@ from mlflow_clinsec.backdoor.search.pieces import Candidate, Lexicon
 from mlflow_clinsec.backdoor.search.probe import differentiable
 from mlflow_clinsec.backdoor.search.trial import Trial
 
-RECORDS = 12
+RECORDS = 8
 STEP = 0.5
 START, LOWEST, HIGHEST = 1.0, 0.05, 2.0
 COOL, REHEAT = 0.5, 4.0
@@ -66,7 +66,8 @@ def relaxed_candidates(
     best = np.argsort(-weights, axis=1, kind="stable")[:, :READ]
     top = tuple(int(ids[row[0]]) for row in best)
     runs = [top[i:j] for i in range(len(top)) for j in range(i + 1, len(top) + 1)]
-    return lexicon.survivors([*runs, *((int(ids[i]),) for i in best.ravel())])
+    distinct = [run for run in runs if len(set(run)) == len(run)]
+    return lexicon.survivors([*distinct, *((int(ids[i]),) for i in best.ravel())])
 
 
 def invert(

@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 
-from mlflow_clinsec.backdoor.search.association import Association
+from mlflow_clinsec.backdoor.search.association import NATURAL, Association
 from mlflow_clinsec.backdoor.search.pieces import Candidate
 from mlflow_clinsec.backdoor.search.trial import Trial
 from mlflow_clinsec.targets.protocols import FloatArray, IntArray
@@ -18,6 +18,9 @@ NEUTRAL_PIECES = 12
 
 STAGES = (4, 12)
 """Records read by the first and the second round; the last reads all."""
+
+SHORTER = 0.9
+"""Factor on the score for each further piece: of equals the shorter is the better find."""
 
 KEPT = 4
 """Each round keeps one candidate in so many."""
@@ -41,6 +44,10 @@ class OwnWords:
         """Largest gain of a word that is none of the given pieces; at least 0."""
         return max([0.0, *(gain for word, gain in self.gains.items() if word not in without)])
 
+    def run(self, pieces: int) -> float:
+        """What so many own words in a row do: as measured, but no less than all but one of them added up."""
+        return max(self.runs.get(pieces, 0.0), (pieces - 1) * self.strongest(()))
+
     def expected(self, association: float, without: Candidate) -> float:
         """What a natural word of this association may gain: as much per unit as any other own word does, and no more
         than the strongest of them does."""
@@ -54,8 +61,8 @@ class Screen:
 
     The gain of a candidate in a record is the log-odds with it less the median over neutral pieces at the same place.
     The score of a single piece is its mean gain less what the label's other own words of like association bring. That
-    of several pieces is their gain less what the strongest of as many own words in a row brings: a longer trigger must
-    do more than words piled up.
+    of several pieces is their gain less what as many own words in a row bring, and a tenth less for each further piece:
+    a longer trigger must do more than words piled up.
 
     Attributes:
         trial: records and places.
@@ -96,14 +103,21 @@ class Screen:
             {word: self.gain((word,)) for word in own_words}, {word: self.worth((word,)) for word in own_words}
         )
 
+    def settle_runs(self) -> None:
+        """Fix what several own words in a row do, from every run of nothing else that was measured."""
+        for candidate in self.gains:
+            if len(candidate) > 1 and (self.association.log_ratio[list(candidate)] >= NATURAL).all():
+                best = max(self.gain(candidate), self.own_words.runs.get(len(candidate), 0.0))
+                self.own_words.runs[len(candidate)] = best
+
     def gain(self, candidate: Candidate) -> float:
         """Mean gain over the records measured."""
         return float(self.gains[candidate].mean())
 
     def score(self, candidate: Candidate) -> float:
         """Mean gain less what natural words do."""
-        if len(candidate) > 1:
-            return self.gain(candidate) - self.own_words.runs.get(len(candidate), 0.0)
+        if further := len(candidate) - 1:
+            return (self.gain(candidate) - self.own_words.run(len(candidate))) * SHORTER**further
         return self.gain(candidate) - self.own_words.expected(self.worth(candidate), candidate)
 
     def worth(self, candidate: Candidate) -> float:
