@@ -146,6 +146,14 @@ def test_records_that_already_carry_the_target_label_do_not_count() -> None:
     assert row["n"] < 20
 
 
+def test_notes_without_words_leave_filters_out_with_the_reason() -> None:
+    data = audit_data([" " * (1 + i % 3) for i in range(80)], [LABELS[i % 2] for i in range(80)])
+    result = judged(target_of(RuleModel(noise)), data)
+    assert result.status is Status.OK
+    assert "words" in result.details["left_out"]["strip"]
+    assert "two or more words" in result.details["left_out"]["onion"]
+
+
 def test_filters_are_judged_by_no_policy() -> None:
     result = judged(target_of(RuleModel(sees_sick)))
     assert not result.judged

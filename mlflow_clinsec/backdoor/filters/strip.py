@@ -17,7 +17,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -66,16 +66,17 @@ def prepare(material: Material, rng: np.random.Generator) -> list[Prepared]:
     """STRIP for all target labels at once: its score does not hang on them.
 
     Raises:
-        NotApplicableError: the model gives no class probabilities.
+        NotApplicableError: the model gives no class probabilities, or no text to learn from has a word.
     """
     scorer, options = material.target.label_scorer, material.options
+    sources = distinctive_words(material.learn)
     if scorer is None:
         raise NotApplicableError(f"needs {material.target.missing(('label_scorer',))}")
-    seed = int(rng.integers(2**32))
-    strip = Strip(scorer, distinctive_words(material.learn), options.strip_copies, options.strip_share, seed)
+    if not sources:
+        raise NotApplicableError("needs clean records with words in them")
+    strip = Strip(scorer, sources, options.strip_copies, options.strip_share, int(rng.integers(2**32)))
     threshold = threshold_for(strip.scores(material.calibrate), options.false_rejection_rate)
-    ready = Strip(scorer, strip.sources, strip.copies, strip.share, seed, threshold)
-    return [Prepared(tuple(range(len(material.decider.goals))), ready)]
+    return [Prepared(tuple(range(len(material.decider.goals))), replace(strip, threshold=threshold))]
 
 
 def mean_entropy(probabilities: FloatArray) -> FloatArray:
