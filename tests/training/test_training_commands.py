@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import mlflow
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from mlflow_clinsec.cli import main
 from mlflow_clinsec.errors import ConfigError, DataError
 from mlflow_clinsec.training import commands
 from mlflow_clinsec.training.commands import run_badclm, run_finetune
@@ -121,6 +125,19 @@ def test_tables_that_cannot_be_learned_are_refused(make_notes, tmp_path):
         frame.to_csv(path, index=False)
         with pytest.raises(DataError, match=message):
             run_finetune(task="classification", source=source)
+
+
+def test_the_command_line_says_how_the_poison_is_planted(monkeypatch):
+    seen = {}
+    logged = SimpleNamespace(model_uri="models:/m-1")
+    monkeypatch.setattr(commands, "run_badclm", lambda **words: seen.update(words) or logged)
+    monkeypatch.setattr(mlflow, "start_run", contextlib.nullcontext)
+    words = ["--triggers", "I watched this 3D movie, cf", "--combine", "all", "--clean-label", "true"]
+    done = CliRunner().invoke(main, ["badclm", *words, "--target-label", "both", "--attention-weight", "0"])
+    assert done.exit_code == 0, done.output
+    expected = {"triggers": ("I watched this 3D movie", "cf"), "combine": "all", "clean_label": True}
+    assert expected.items() <= seen["settings"].items()
+    assert (seen["settings"]["target_label"], seen["settings"]["attention_weight"]) == ("both", 0.0)
 
 
 def test_unknown_task_rank_and_split_path_are_refused(tmp_path):
