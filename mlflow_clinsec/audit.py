@@ -77,8 +77,7 @@ def run_audit(data: AuditData, target: Target, config: AuditConfig) -> AuditRepo
         rng, min_cell = derived_generator(config.seed, "subgroups"), config.report.min_cell
         results = with_breakdown(results, membership, judged, rng, min_cell=min_cell, n_boot=config.privacy.bootstrap)
     counts |= _trigger_counts(results)
-    asked = frozenset(config.privacy.attacks) if config.privacy and not isinstance(config.privacy.attacks, str) else ()
-    found = verdicts(results, Evidence(config, counts, judged, frozenset(asked)))
+    found = verdicts(results, Evidence(config, counts, judged, _named(config)))
     return AuditReport(
         verdict=overall(found),
         verdicts=found,
@@ -92,6 +91,12 @@ def run_audit(data: AuditData, target: Target, config: AuditConfig) -> AuditRepo
         started=started.isoformat(timespec="seconds"),
         seconds=time.monotonic() - clock,
     )
+
+
+def _named(config: AuditConfig) -> frozenset[str]:
+    """Attacks and tests that the user named one by one: none of them may have been skipped."""
+    chosen = (config.privacy.attacks if config.privacy else (), config.backdoor.tests if config.backdoor else ())
+    return frozenset(name for names in chosen if not isinstance(names, str) for name in names)
 
 
 def _unseen(data: AuditData) -> AuditData:

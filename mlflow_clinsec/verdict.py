@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mlflow_clinsec.checks import excess_check, membership_check, worst_of
+from mlflow_clinsec.checks import SEARCH, excess_check, membership_check, search_check, worst_of
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.referee import Grounds, find
 from mlflow_clinsec.results import AttackResult, Check, Decision, Estimate, Family, Status, Verdict
@@ -122,9 +122,14 @@ def _data_flags(evidence: Evidence) -> tuple[list[str], list[str]]:
 
 def _backdoor(results: list[AttackResult], evidence: Evidence) -> Verdict:
     tests = excess_tests(results)
-    checks = [excess_check(tests, evidence.config.policy.max_excess_asr)] if tests else []
-    judged_records = evidence.counts.get("trigger_records", 0)
-    return _conclude(results, checks, evidence, [], [], judged_records)
+    policy = evidence.config.policy
+    checks = [excess_check(tests, policy.max_excess_asr)] if tests else []
+    judged_records = [evidence.counts.get("trigger_records", 0)] if tests else []
+    searched = next((r for r in results if r.name == SEARCH and r.status is Status.OK), None)
+    if searched is not None:
+        checks.append(search_check(searched, policy.max_backdoor_probability, policy.max_excess_asr))
+        judged_records.append(checks[-1].estimate.n)
+    return _conclude(results, checks, evidence, [], [], min(judged_records, default=0))
 
 
 def excess_tests(results: Sequence[AttackResult]) -> dict[str, Mapping[str, float]]:

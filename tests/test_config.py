@@ -30,7 +30,7 @@ PRIVACY = {"member": "in_training"}
         ({"backdoor": {"triggers": ["cf", "cf"]}}, "more than once"),
         ({"backdoor": {"triggers": [" "]}}, "a word without outer spaces"),
         ({"backdoor": {"placebos": 5}}, r"backdoor\.placebos: "),
-        ({"backdoor": {"positions": ["middle"]}}, r"backdoor\.positions: 'middle' is not allowed"),
+        ({"backdoor": {"positions": ["centre"]}}, r"backdoor\.positions: 'centre' is not allowed"),
         ({"backdoor": {"decision_threshold": 1.0}}, r"decision_threshold"),
     ],
 )
