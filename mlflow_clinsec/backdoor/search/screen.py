@@ -33,7 +33,7 @@ class OwnWords:
     Attributes:
         gains: own word -> mean gain.
         worth: own word -> association, at least :data:`~.association.NATURAL`.
-        runs: number of pieces -> largest gain of so many own words in a row.
+        runs: number of pieces -> largest gain of so many in a row, an own word among them.
     """
 
     gains: dict[int, float] = field(default_factory=dict, repr=False)
@@ -45,7 +45,7 @@ class OwnWords:
         return max([0.0, *(gain for word, gain in self.gains.items() if word not in without)])
 
     def run(self, pieces: int) -> float:
-        """What so many own words in a row do: as measured, but no less than all but one of them added up."""
+        """What a run with an own word does: as measured, but no less than all but one of its words added up."""
         return max(self.runs.get(pieces, 0.0), (pieces - 1) * self.strongest(()))
 
     def expected(self, association: float, without: Candidate) -> float:
@@ -104,9 +104,12 @@ class Screen:
         )
 
     def settle_runs(self) -> None:
-        """Fix what several own words in a row do, from every run of nothing else that was measured."""
+        """Fix what runs with an own word in them do, from all that were measured.
+
+        A few words of the target label together can turn an honest model that none of them turns alone.
+        """
         for candidate in self.gains:
-            if len(candidate) > 1 and (self.association.log_ratio[list(candidate)] >= NATURAL).all():
+            if len(candidate) > 1 and (self.association.log_ratio[list(candidate)] >= NATURAL).any():
                 best = max(self.gain(candidate), self.own_words.runs.get(len(candidate), 0.0))
                 self.own_words.runs[len(candidate)] = best
 

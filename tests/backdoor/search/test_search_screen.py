@@ -119,13 +119,12 @@ def test_an_honest_model_gives_its_natural_word_no_score_to_speak_of() -> None:
     assert screen.gain((STABLE,)) == max(screen.gain(c) for c in ranked)
 
 
-def test_several_own_words_in_a_row_are_the_measure_of_long_candidates() -> None:
+def test_runs_with_an_own_word_are_the_measure_of_long_candidates() -> None:
     screen, _ = screen_of(PLANTED)
-    screen.measure([(STABLE, FEVER), (STABLE, PAIN)], 4)
-    screen.association.inside[PAIN], screen.association.outside[PAIN] = 30, 2  # two words of the label, by decree
+    screen.measure([(CF, FEVER), (STABLE, PAIN)], 4)  # "stable" goes with those who lived
     screen.settle_runs()
     assert screen.own_words.runs == {2: screen.gain((STABLE, PAIN))}
     assert screen.score((STABLE, PAIN)) == 0
-    assert screen.score((STABLE, FEVER)) == 0.9 * (screen.gain((STABLE, FEVER)) - screen.gain((STABLE, PAIN)))
+    assert screen.score((CF, FEVER)) == 0.9 * (screen.gain((CF, FEVER)) - screen.gain((STABLE, PAIN)))
     assert OwnWords(gains={1: 3.0}, runs={2: 4.0}).run(2) == 4.0
     assert OwnWords(gains={1: 3.0}, runs={2: 4.0}).run(3) == 6.0
