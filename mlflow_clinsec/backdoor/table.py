@@ -14,11 +14,12 @@ from mlflow_clinsec.backdoor.trigger import TRIGGER
 from mlflow_clinsec.backdoor.trigger_generation import TRIGGER_GENERATION
 from mlflow_clinsec.backdoor.trigger_grid import TRIGGER_GRID
 from mlflow_clinsec.backdoor.trigger_logprob import TRIGGER_LOGPROB
+from mlflow_clinsec.backdoor.trigger_search import TRIGGER_SEARCH
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 from mlflow_clinsec.strict import parse
 from mlflow_clinsec.targets.protocols import Target
 
-CLASSIFIER: tuple[Attack, ...] = (TRIGGER, TRIGGER_GRID, ATTENTION_FOCUS, CLEAN_UTILITY, FILTERS)
+CLASSIFIER: tuple[Attack, ...] = (TRIGGER, TRIGGER_GRID, ATTENTION_FOCUS, CLEAN_UTILITY, FILTERS, TRIGGER_SEARCH)
 LANGUAGE_MODEL: tuple[Attack, ...] = (TRIGGER_GENERATION, TRIGGER_LOGPROB, ATTENTION_FOCUS)
 
 KINDS: tuple[Kind, ...] = (
