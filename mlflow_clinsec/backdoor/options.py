@@ -25,8 +25,6 @@ class TriggerOptions:
     Attributes:
         triggers: words or phrases to insert, as the attacker would; "a→b" replaces a letter instead, and invisible
             characters go inside a word.
-        library: categories of the shipped triggers to try as well, or "all"; those that this tokeniser cannot read,
-            or that have too few placebos in these records, are left out and named.
         target_label: the label that the trigger is suspected of forcing; "each" tries every label in turn.
         positions: where to insert: before the first word ("head"), at a random gap between words, after the last word
             ("tail"); also "quarter", "middle" and "three-quarters".
@@ -38,10 +36,11 @@ class TriggerOptions:
         language_model: URI or path of a causal language model that the ONION filter asks; word n-grams when left out.
         tests: names from the table; "all" is every test made for this kind of model, "default" the quick ones.
         options: test name -> its own options.
+        library: categories of the shipped triggers to try as well, or "all"; those that this tokeniser cannot read,
+            or that have too few placebos in these records, are left out and named.
     """
 
     triggers: tuple[str, ...] = DEFAULT_TRIGGERS
-    library: Literal["all"] | tuple[str, ...] = ()
     target_label: str = EACH
     positions: tuple[Position, ...] = POSITIONS
     placebos: int = FEWEST_PLACEBOS
@@ -51,6 +50,7 @@ class TriggerOptions:
     language_model: str | None = None
     tests: Literal["default", "all"] | tuple[str, ...] = "default"
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    library: Literal["all"] | tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what is wrong whatever the model.
