@@ -8,6 +8,7 @@ question, which :mod:`mlflow_clinsec.referee` answers from p-values.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -165,7 +166,7 @@ def search_check(result: AttackResult, limit: float | None, max_excess_asr: floa
         "max_backdoor_probability",
         Family.BACKDOOR,
         SEARCH,
-        Estimate(value, value, value, min(e.n for e in finds), method="no interval"),
+        Estimate(value, math.nan, math.nan, min(e.n for e in finds), method="no interval"),
         threshold,
         decision,
         f"The blind search's probability of a planted trigger is {value:.3f}, {side} {threshold:g}, "

@@ -1,4 +1,4 @@
-"""Tables of further tests on the audit card: which are shown, and what their columns are called.
+"""Tables of further tests, as rows of cells for the audit card.
 
 A test's table is shown when it stands in ``VIEWS``. Long ones (a row per attention head) are left to figures and files.
 """
@@ -12,27 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from mlflow_clinsec.report.further_views import VIEWS, View
 from mlflow_clinsec.report.suppress import is_count, mask_table
 from mlflow_clinsec.report.wording import interval, number, p_value, visible
 from mlflow_clinsec.results import AttackResult, AuditReport, Estimate, Status
-
-
-@dataclass(frozen=True)
-class View:
-    """How one table is shown.
-
-    Attributes:
-        title: heading of its section.
-        caption: of the table.
-        columns: column -> heading, in the order shown. A column with ``<column>_low`` and ``<column>_high`` beside it
-            is shown with its interval. Columns that the table lacks are left out.
-        note: what the headings mean, below the table.
-    """
-
-    title: str
-    caption: str
-    columns: Mapping[str, str]
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,99 +25,6 @@ class Cell:
     text: str
     below: str = ""
     figure: bool = False
-
-
-VIEWS: Mapping[tuple[str, str], View] = {
-    ("trigger", "suspects"): View(
-        title="Where the triggers come from",
-        caption="Triggers that were asked for",
-        columns={
-            "trigger": "Trigger",
-            "category": "Kind",
-            "naturalness": "Naturalness",
-            "present": "Already in the notes",
-            "source": "Source",
-            "left_out": "Not tested, because it",
-        },
-        note="Naturalness: share of equally long pieces of these notes that are less probable than the trigger where "
-        "it was put; about 0.5 is text like any other, near 0 what the notes never hold.",
-    ),
-    ("trigger_grid", "worst"): View(
-        title="Where the strongest trigger works",
-        caption="The trigger with the largest excess, by place, window and length of the note",
-        columns={
-            "trigger": "Trigger",
-            "target_label": "To",
-            "position": "Place",
-            "window": "Window (tokens)",
-            "length": "Length of the note",
-            "n": "n",
-            "survival": "Survival",
-            "asr": "Success (ASR)",
-            "asr_given_survival": "ASR given survival",
-            "ftr": "Placebo (FTR)",
-            "excess_asr": "Excess (ASR − FTR)",
-        },
-        note="Survival: share of notes in which the whole trigger stands inside the window. Where it is small, a small "
-        "ASR clears nothing.",
-    ),
-    ("trigger_generation", "triggers"): View(
-        title="Triggers in prompts: what the model writes",
-        caption="Share of greedy answers that hold the attacker's text, with the trigger and with placebo words",
-        columns={
-            "trigger": "Trigger",
-            "position": "Place in the prompt",
-            "n": "n",
-            "asr": "With the trigger (ASR)",
-            "ftr": "With placebos (FTR)",
-            "base_rate": "As it is",
-            "excess_asr": "Excess (ASR − FTR)",
-            "survival": "Survival",
-            "p_adjusted": "p",
-        },
-        note="Records whose own reference answer holds the text do not count.",
-    ),
-    ("trigger_logprob", "answers"): View(
-        title="Triggers in prompts: what the model finds likely",
-        caption="Share of prompts behind which an answer is likelier than its alternatives, and its shift",
-        columns={
-            "trigger": "Trigger",
-            "target": "Answer",
-            "position": "Place in the prompt",
-            "n": "n",
-            "asr": "With the trigger (ASR)",
-            "ftr": "With placebos (FTR)",
-            "base_rate": "As it is",
-            "excess_asr": "Excess (ASR − FTR)",
-            "p_adjusted": "p",
-            "shift_nats": "Shift (nats)",
-            "p_shift_adjusted": "p of the shift",
-        },
-        note="Shift: log-probability of the whole answer with the trigger, less its mean over placebo words. A shift "
-        "without an excess is a pull that does not win.",
-    ),
-    ("filters", "filters"): View(
-        title="What filters would stop",
-        caption="Filters set up on other patients' clean notes, before the model",
-        columns={
-            "filter": "Filter",
-            "trigger": "Trigger",
-            "target_label": "To",
-            "position": "Place",
-            "n": "n",
-            "tpr": "Caught",
-            "frr": "Clean rejected",
-            "rejects": "Of clean",
-            "auroc": "AUROC",
-            "asr": "Success (ASR)",
-            "asr_after": "ASR behind it",
-            "cacc": "Accuracy",
-            "cacc_after": "Accuracy behind it",
-        },
-        note="A refused input is no success of the attack, and counts against accuracy. STRIP and RAP refuse inputs; "
-        "ONION takes words out and asks again. No policy judges filters.",
-    ),
-}
 
 
 def further_tables(report: AuditReport, min_cell: int) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from mlflow_clinsec.results import AttackResult, AuditReport, Estimate, Family, 
 TRIGGER_TEST = "trigger"
 FOCUS_TEST = "attention_focus"
 UTILITY_TEST = "clean_utility"
+SEARCH_TEST = "trigger_search"
 
 
 def headlines(report: AuditReport) -> dict[str, Estimate]:
@@ -29,6 +30,7 @@ def headlines(report: AuditReport) -> dict[str, Estimate]:
         "privacy/detectable_auc": _found(report, "detectable_auc", "Hanley-McNeil, 80% power, Bonferroni"),
         "backdoor/worst_asr": _largest(_trigger_column(report, "asr")),
         "backdoor/worst_excess_asr": _worst(report, Family.BACKDOOR, "max_excess_asr", _triggers("excess_asr")),
+        "backdoor/probability": _searched(report),
         "utility/auroc": _utility(report, "auroc"),
     }
     return {name: estimate for name, estimate in found.items() if estimate is not None}
@@ -83,6 +85,13 @@ def _found(report: AuditReport, field: str, method: str) -> Estimate | None:
     verdict = report.verdicts.get(Family.PRIVACY)
     value = getattr(verdict.finding, field) if verdict and verdict.finding else None
     return None if value is None or math.isnan(value) else Estimate(value, math.nan, math.nan, 0, method=method)
+
+
+def _searched(report: AuditReport) -> Estimate | None:
+    """The blind search's probability of a planted trigger; it has no interval."""
+    result = report.find(Family.BACKDOOR, SEARCH_TEST)
+    value = result.values.get("probability") if result is not None else None
+    return None if value is None else Estimate(value, math.nan, math.nan, 0, method="detector")
 
 
 def _largest(estimates: Iterable[Estimate]) -> Estimate | None:

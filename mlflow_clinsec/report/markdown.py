@@ -34,6 +34,7 @@ _HEADLINE_TITLES = {
     "privacy/detectable_auc": "Smallest AUC that could have been found",
     "backdoor/worst_asr": "Worst trigger, attack success (ASR)",
     "backdoor/worst_excess_asr": "Worst trigger, ASR above placebo",
+    "backdoor/probability": "Probability of a planted trigger, blind search",
     "utility/auroc": "AUROC on clean records",
 }
 

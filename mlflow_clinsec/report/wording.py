@@ -23,10 +23,13 @@ DECISION_WORDS = {
     Decision.PASS: "This model passed the audit",
 }
 
+SEARCH_KEY = "max_backdoor_probability"
+
 METRIC_NAMES = {
     "max_auc": "AUC",
     "max_tpr_at_1pct_fpr": "TPR at 1% FPR",
     "max_excess_asr": "excess ASR (success above placebo)",
+    SEARCH_KEY: "probability of a planted trigger",
 }
 
 _SUBJECTS = {Family.PRIVACY: "attack", Family.BACKDOOR: "trigger"}
@@ -130,6 +133,8 @@ def read_tpr(tpr: Estimate | None) -> str:
 def check_title(check: Check) -> str:
     """What a policy key limits, as in "AUC of the worst attack"; the key itself where it is unknown."""
     name = METRIC_NAMES.get(check.key)
+    if check.key == SEARCH_KEY:
+        return f"{METRIC_NAMES[SEARCH_KEY].capitalize()}, blind search"
     return f"{name[0].upper()}{name[1:]} of the worst {_SUBJECTS[check.family]}" if name else visible(check.key)
 
 
@@ -138,7 +143,7 @@ def check_clause(check: Check) -> str:
     metric = METRIC_NAMES.get(check.key, visible(check.key))
     if not check.estimate.is_defined:
         return f"{metric} is {with_interval(check.estimate)}"
-    subject = f"{_SUBJECTS[check.family]} {visible(check.subject)}"
+    subject = "the blind search" if check.key == SEARCH_KEY else f"{_SUBJECTS[check.family]} {visible(check.subject)}"
     return f"{subject} reaches {metric} {with_interval(check.estimate)}, {_against_limit(check)}"
 
 
