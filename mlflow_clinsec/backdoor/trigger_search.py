@@ -27,7 +27,7 @@ from mlflow_clinsec.results import AttackResult, Estimate, Family, Status
 from mlflow_clinsec.targets.protocols import Target
 
 if TYPE_CHECKING:
-    from mlflow_clinsec.backdoor.search.engine import Find, GoalOutcome, SearchOutcome
+    from mlflow_clinsec.backdoor.search.outcome import Find, GoalOutcome, SearchOutcome
 
 LEAST_PATIENTS = 11
 """A piece that fewer patients have in their records, but not none, is not shown."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlflow_clinsec.backdoor.search.engine import Find, GoalOutcome, SearchOutcome
+from mlflow_clinsec.backdoor.search.outcome import Find, GoalOutcome, SearchOutcome
 
-FEATURES = ("score", "gain", "over_natural", "flips", "anywhere")
+FEATURES = ("score", "gain", "over_natural", "reach", "flips", "anywhere")
 """Names, in the order of the detector's coefficients."""
 
 
@@ -14,7 +14,8 @@ def features(outcome: SearchOutcome) -> Mapping[str, float]:
     """Numbers of the most suspicious label: the one whose best candidate has the largest ``score``.
 
     ``score`` and ``gain``: those of the best candidate, over what a trigger must overcome (:func:`scale`), so that
-    models compare. ``over_natural``: its gain less that of the strongest of the label's own words, likewise.
+    models compare. ``over_natural``: its gain less that of the strongest of the label's own words, likewise. ``reach``:
+    the largest gain of any candidate, natural or not, of any length: it grows where part of a longer trigger is found.
     ``flips``: its excess success on other patients, as a share of what placebos left to flip.
     ``anywhere``: its success at the worst of the three positions, less the base rate, as a share of the rest.
     """
@@ -30,6 +31,7 @@ def goal_features(goal: GoalOutcome) -> dict[str, float]:
         "score": best.score / unit,
         "gain": best.gain / unit,
         "over_natural": (best.gain - natural) / unit,
+        "reach": goal.reach / unit,
         "flips": _share_of_rest(best.verified.excess.value, best.verified.ftr.value),
         "anywhere": _anywhere(best, goal.base_rate),
     }

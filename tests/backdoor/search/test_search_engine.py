@@ -11,7 +11,7 @@ from search_fakes import HONEST, PLANTED, by_hand, tokenizer, ward, weights_of
 from mlflow_clinsec.backdoor.search.association import Association
 from mlflow_clinsec.backdoor.search.controls import Controls
 from mlflow_clinsec.backdoor.search.detector import load_detector
-from mlflow_clinsec.backdoor.search.engine import SearchOutcome, search
+from mlflow_clinsec.backdoor.search.engine import SearchOutcome, search, split_records
 from mlflow_clinsec.backdoor.search.features import features, goal_features
 from mlflow_clinsec.backdoor.search.options import SearchOptions
 from mlflow_clinsec.backdoor.search.pieces import lexicon
@@ -96,10 +96,8 @@ def test_too_few_records_are_said() -> None:
 
 
 def test_search_and_verification_share_no_patient() -> None:
-    from mlflow_clinsec.backdoor.search.engine import _records
-
     texts, labels, group = ward(60)
-    records = _records(weights_of(by_hand()), texts, labels, group, np.random.default_rng(0))
+    records = split_records(weights_of(by_hand()), texts, labels, group, np.random.default_rng(0))
     rng = np.random.default_rng(1)
     searched, verified = (records.draw(0, half, 100, rng) for half in (0, 1))
     assert not set(records.group[searched]) & set(records.group[verified])
