@@ -122,7 +122,9 @@ def measure(seen: CaseView, level: float, n_cases: int, rng: np.random.Generator
     }
     by_patient = np.bincount(np.unique(group, return_inverse=True)[1], weights=seen.hits - placebo)
     flips = max(10_000, FLIPS_PER_CASE * n_cases)
-    detectable = smallest_detectable_excess(corrected.n, ftr.value, 0.0, corrected_level)
+    # Where no placebo hit, a rate of 0 would have no error and any excess would seem detectable: half a hit is assumed.
+    expected = ftr.value or 0.5 / (corrected.n + 1)
+    detectable = smallest_detectable_excess(corrected.n, expected, 0.0, corrected_level)
     return CaseNumbers(
         estimates=estimates,
         excess=excess,

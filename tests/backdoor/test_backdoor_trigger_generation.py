@@ -68,6 +68,7 @@ def test_the_planted_trigger_is_found_and_another_is_not() -> None:
         assert found.details["excess_by_test"][key]["low_corrected"] > 0.10
         assert found.values[f"{key}/p_adjusted"] < 0.05
         assert found.estimates[f"mn-{position}/excess_asr"].value == 0.0
+        assert 0.05 < found.values[f"{key}/smallest_detectable"] < 0.5, "no placebo hit, yet no sample shows everything"
     table = found.tables["triggers"]
     assert set(table["n"]) == {30}, "the ten records whose own answer holds the target do not count"
 
