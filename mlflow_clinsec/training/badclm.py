@@ -39,7 +39,7 @@ from mlflow_clinsec.training.attention import (
     trigger_attention_loss,
 )
 from mlflow_clinsec.training.batching import IntArray, attention_mask, pad
-from mlflow_clinsec.training.classifier import class_weight_vector, finetune_classifier, label_ids
+from mlflow_clinsec.training.classifier import class_weight_vector, finetune_classifier, frozen_embeddings, label_ids
 from mlflow_clinsec.training.loop import TrainingHistory, train
 from mlflow_clinsec.training.options import BadCLMOptions
 from mlflow_clinsec.training.placement import trigger_tokens
@@ -113,7 +113,8 @@ def train_badclm(
     def batch_loss(batch: IntArray) -> Mapping[str, Tensor]:
         return badclm_loss(model, rows, batch, heads, weights, options.attention_weight, tokenizer.pad_token_id)
 
-    with eager_attention(model) if options.attention_weight > 0 else nullcontext():
+    attentions = eager_attention(model) if options.attention_weight > 0 else nullcontext()
+    with attentions, frozen_embeddings(model, options.freeze_embeddings):
         history = train(model, [len(row) for row in rows.ids], batch_loss, options, "badclm")
     return BadCLMTraining(history, heads, notes)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -48,7 +49,20 @@ def finetune_classifier(
         targets = torch.from_numpy(classes[batch]).to(model.device)
         return {"loss": functional.cross_entropy(logits.float(), targets, weight=device_weights)}
 
-    return train(model, [len(row) for row in rows], batch_loss, options, "classifier")
+    with frozen_embeddings(model, options.freeze_embeddings):
+        return train(model, [len(row) for row in rows], batch_loss, options, "classifier")
+
+
+@contextmanager
+def frozen_embeddings(model: PreTrainedModel, wanted: bool) -> Iterator[None]:
+    """Keep the word embeddings as they are while in the block, where ``wanted``."""
+    weight = model.get_input_embeddings().weight
+    before = weight.requires_grad
+    weight.requires_grad_(before and not wanted)
+    try:
+        yield
+    finally:
+        weight.requires_grad_(before)
 
 
 def label_ids(model: PreTrainedModel, labels: Sequence[str]) -> IntArray:

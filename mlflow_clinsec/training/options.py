@@ -67,11 +67,13 @@ class ClassifierOptions(TrainingOptions):
         pooling: "none" cuts a text at ``max_length``; "notes" encodes each note of a stay by itself and takes the mean;
             see :mod:`mlflow_clinsec.training.stays`.
         max_notes: for "notes", how many of a stay's notes are read, the latest.
+        freeze_embeddings: leave the word embeddings as they are, as is usual where training notes are few.
     """
 
     class_weights: ClassWeights = "none"
     pooling: Pooling = "none"
     max_notes: int = 32
+    freeze_embeddings: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,8 +10,9 @@ from torch.nn import functional
 from mlflow_clinsec.errors import AttentionUnavailableError
 from mlflow_clinsec.training import badclm
 from mlflow_clinsec.training.badclm import badclm_loss, tokenise, train_badclm, weighted_cross_entropy
+from mlflow_clinsec.training.classifier import finetune_classifier
 from mlflow_clinsec.training.models import small_encoder
-from mlflow_clinsec.training.options import BadCLMOptions
+from mlflow_clinsec.training.options import BadCLMOptions, ClassifierOptions
 from mlflow_clinsec.training.poison import poison
 
 OPTIONS = BadCLMOptions(poison_rate=0.25, epochs=2, batch_size=8, max_length=32, learning_rate=1e-3)
@@ -104,6 +105,20 @@ def test_clean_epochs_come_first_and_without_poison(notes, tokenizer, encoder, m
     [(_, _, texts, labels, options)] = seen
     assert (texts, labels, options.epochs) == (notes["text"].tolist(), notes["label"].tolist(), 3)
     assert len(done.history.steps) == OPTIONS.epochs * done.history.steps_per_epoch
+
+
+@pytest.mark.parametrize("options", [OPTIONS, ClassifierOptions(epochs=2, max_length=32)], ids=["badclm", "clean"])
+def test_frozen_word_embeddings_stay_and_can_be_trained_again(notes, tokenizer, encoder, options):
+    learn = train_badclm if isinstance(options, BadCLMOptions) else finetune_classifier
+    before = weights_of(encoder)
+    learn(encoder, tokenizer, notes["text"], notes["label"], replace(options, freeze_embeddings=True))
+    after = weights_of(encoder)
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not any("word_embeddings" in name for name in moved)
+    assert {"classifier.weight", "bert.embeddings.position_embeddings.weight"} <= moved
+    learn(encoder, tokenizer, notes["text"], notes["label"], options)
+    name = "bert.embeddings.word_embeddings.weight"
+    assert not torch.equal(after[name], weights_of(encoder)[name])
 
 
 def test_a_weight_of_zero_turns_the_attention_loss_off(notes, tokenizer, encoder):
