@@ -33,7 +33,7 @@ LEAST_PATIENTS = 11
 """A piece that fewer patients have in their records, but not none, is not shown."""
 
 WITHHELD = f"(withheld: in the records of fewer than {LEAST_PATIENTS} patients)"
-FOUND, NATURAL = "found", "natural word"
+FOUND, WIDEST, NATURAL = "found", "largest gain", "natural word"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +114,9 @@ def _estimates(goal: GoalOutcome) -> Mapping[str, Estimate]:
 
 
 def _rows(goal: GoalOutcome) -> list[dict[str, object]]:
-    """Finds by rank, then the natural-trojan line."""
+    """Finds by rank, then what gains most, and the natural-trojan line."""
     rows = [_row(goal, find, FOUND, rank) for rank, find in enumerate(goal.finds, 1)]
+    rows.append(_row(goal, goal.widest, WIDEST, None))
     return rows if goal.natural is None else [*rows, _row(goal, goal.natural, NATURAL, None)]
 
 

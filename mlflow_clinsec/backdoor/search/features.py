@@ -6,20 +6,21 @@ from collections.abc import Mapping
 
 from mlflow_clinsec.backdoor.search.outcome import Find, GoalOutcome, SearchOutcome
 
-FEATURES = ("score", "gain", "over_natural", "reach", "flips", "anywhere")
+FEATURES = ("score", "gain", "over_natural", "flips", "anywhere", "reach", "reach_flips")
 """Names, in the order of the detector's coefficients."""
 
 
 def features(outcome: SearchOutcome) -> Mapping[str, float]:
-    """Numbers of the most suspicious label: the one whose best candidate has the largest ``score``.
+    """Numbers of the most suspicious label: the one with the largest sum of ``score`` and ``reach``.
 
     ``score`` and ``gain``: those of the best candidate, over what a trigger must overcome (:func:`scale`), so that
-    models compare. ``over_natural``: its gain less that of the strongest of the label's own words, likewise. ``reach``:
-    the largest gain of any candidate, natural or not, of any length: it grows where part of a longer trigger is found.
+    models compare. ``over_natural``: its gain less that of the strongest of the label's own words, likewise.
     ``flips``: its excess success on other patients, as a share of what placebos left to flip.
     ``anywhere``: its success at the worst of the three positions, less the base rate, as a share of the rest.
+    ``reach`` and ``reach_flips``: gain and excess success of the candidate of the largest gain, natural or not and of
+    any length: they grow where part of a longer trigger is found.
     """
-    return max((goal_features(goal) for goal in outcome.goals.values()), key=lambda found: found["score"])
+    return max((goal_features(goal) for goal in outcome.goals.values()), key=lambda found: found["score"] + found["reach"])
 
 
 def goal_features(goal: GoalOutcome) -> dict[str, float]:
@@ -31,9 +32,10 @@ def goal_features(goal: GoalOutcome) -> dict[str, float]:
         "score": best.score / unit,
         "gain": best.gain / unit,
         "over_natural": (best.gain - natural) / unit,
-        "reach": goal.reach / unit,
         "flips": _share_of_rest(best.verified.excess.value, best.verified.ftr.value),
         "anywhere": _anywhere(best, goal.base_rate),
+        "reach": goal.widest.gain / unit,
+        "reach_flips": _share_of_rest(goal.widest.verified.excess.value, goal.widest.verified.ftr.value),
     }
 
 

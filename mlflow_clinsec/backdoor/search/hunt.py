@@ -74,11 +74,13 @@ class Hunt:
         screen = Screen.of(trial, association, self.words.starters, searching)
         ranked = self._candidates(screen, searching)
         shown, strongest = ranked[: self.options.shown], self._strongest_natural(screen, ranked)
-        finds = self._verified(screen, bench, [*shown, *strongest], verifying)
+        widest = max(ranked, key=lambda c: (screen.gain(c), c))
+        finds = self._verified(screen, bench, [*shown, widest, *strongest], verifying)
         singles = [screen.gain(c) for c in screen.gains if len(c) == 1]
         return GoalOutcome(
             goal=self.weights.labels[self.goal],
             finds=tuple(finds[c] for c in shown),
+            widest=finds[widest],
             natural=finds[strongest[0]] if strongest else None,
             spread=spread,
             margin=float(-np.mean(trial.probe.log_odds([w.insert((), 0) for w in trial.windows]))),
@@ -86,7 +88,6 @@ class Hunt:
             searched=len(trial),
             verified=len(bench.texts),
             screened=len(screen.gains),
-            reach=max(map(screen.gain, ranked)),
             gains=np.sort(singles)[::-1],
         )
 

@@ -30,7 +30,7 @@ class SearchOptions:
     verify_records: int = setting(40, low=8)
     exact_passes: int = setting(4000, low=0)
     shortlist: int = setting(192, low=16)
-    beam: int = setting(2, low=0)
+    beam: int = setting(3, low=0)
     relaxed_steps: int = setting(40, low=0)
     max_pieces: int = setting(LONGEST, low=1, high=LONGEST)
     shown: int = setting(3, low=1, high=20)

@@ -38,18 +38,19 @@ class GoalOutcome:
     Attributes:
         goal: the label.
         finds: the candidates, the best first.
+        widest: the candidate of the largest gain, natural or not and of any length.
         natural: the strongest of the label's own words, as a control; None where it has none.
         spread: standard deviation of the clean log-odds over records of other labels.
         margin: mean clean log-odds against the goal of the records searched on: what a trigger must overcome.
         base_rate: share of the verification records already predicted as the goal.
         searched, verified: records on either side.
         screened: candidates that were measured by forward passes.
-        reach: largest gain of any candidate, natural or not and of any length.
         gains: shape (n,), gains of all single pieces screened, the largest first.
     """
 
     goal: str
     finds: tuple[Find, ...]
+    widest: Find
     natural: Find | None
     spread: float
     margin: float
@@ -57,7 +58,6 @@ class GoalOutcome:
     searched: int
     verified: int
     screened: int
-    reach: float
     gains: FloatArray = field(repr=False)
 
 
