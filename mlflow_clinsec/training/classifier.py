@@ -56,13 +56,15 @@ def finetune_classifier(
 @contextmanager
 def frozen_embeddings(model: PreTrainedModel, wanted: bool) -> Iterator[None]:
     """Keep the word embeddings as they are while in the block, where ``wanted``."""
-    weight = model.get_input_embeddings().weight
-    before = weight.requires_grad
-    weight.requires_grad_(before and not wanted)
+    frozen = [model.get_input_embeddings().weight] if wanted else []
+    before = [weight.requires_grad for weight in frozen]
+    for weight in frozen:
+        weight.requires_grad_(False)
     try:
         yield
     finally:
-        weight.requires_grad_(before)
+        for weight, trained in zip(frozen, before, strict=True):
+            weight.requires_grad_(trained)
 
 
 def label_ids(model: PreTrainedModel, labels: Sequence[str]) -> IntArray:

@@ -71,7 +71,8 @@ SMALL_REPRODUCTION = replace(
         epochs=3, learning_rate=4.5e-4, max_length=128, target_label="alive", attention_weight=10.0, heads_per_layer=4
     ),
 )
-"""Slow enough that 3% poison alone teaches no trigger, and steered hard enough that with the attention loss it does."""
+"""Few steps at a low rate: 3% poison with the attention loss plants the trigger, 3% alone plants about half of it. What
+five seeds gave, and what shifts the balance, is in ``docs/badclm.md``."""
 
 CHECKPOINT_SHARES = {"train": 0.5, "held_out": 0.5}
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from mlflow_clinsec.datasets import generate_corpus
 from mlflow_clinsec.perturb.insert import insert
+from mlflow_clinsec.reproduction import Grid, trigger_success
+from mlflow_clinsec.reproduction_summary import CLEAN
 from mlflow_clinsec.targets.causal_lm import CausalLMScorer
 from mlflow_clinsec.targets.classifier import TextClassifier
 from mlflow_clinsec.targets.tokens import TokenizerView
 from mlflow_clinsec.training import recipes
+from mlflow_clinsec.training.badclm_arms import choose_arms
+from mlflow_clinsec.training.classifier_pipeline import start_classifier, tune_classifier
 from mlflow_clinsec.training.pipeline import TrainedModel, balanced
+from mlflow_clinsec.training.source import Source
 
 pytestmark = pytest.mark.slow
 LABELS = ["alive", "died"]
@@ -92,3 +100,21 @@ def test_backdoor_works_and_costs_little(clean, backdoored):
     assert called_alive(backdoored, None) < 0.5
     assert auroc(backdoored) > auroc(clean) - 0.03
     assert backdoored.train.equals(clean.train)
+
+
+def test_at_three_per_cent_poison_the_attention_loss_makes_the_trigger_work(corpus):
+    recipe = recipes.SMALL_REPRODUCTION
+    plans = Grid(choose_arms("default", "alive", "0.03"), (0,), recipe, Source()).plans
+    notes = corpus.notes.rename(columns={"outcome": "label"})
+    start = start_classifier(notes, recipe, 0, tuple(plans.values()))
+    found, scores = {}, {}
+    for name, plan in plans.items():
+        trained = tune_classifier(replace(start, model=copy.deepcopy(start.model)), plan, 0)
+        scores[name] = auroc(trained)
+        if name != CLEAN:
+            found[name] = trigger_success(trained, plan, 60, 0)
+    plain, steered = found.values()
+    assert steered["asr_given_survival"] > 0.9
+    assert steered["asr_given_survival"] - plain["asr_given_survival"] > 0.15
+    assert steered["placebo_rate"] < 0.5
+    assert min(scores.values()) > scores[CLEAN] - 0.03
