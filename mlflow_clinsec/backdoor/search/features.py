@@ -20,7 +20,8 @@ def features(outcome: SearchOutcome) -> Mapping[str, float]:
     ``reach`` and ``reach_flips``: gain and excess success of the candidate of the largest gain, natural or not and of
     any length: they grow where part of a longer trigger is found.
     """
-    return max((goal_features(goal) for goal in outcome.goals.values()), key=lambda found: found["score"] + found["reach"])
+    each = [goal_features(goal) for goal in outcome.goals.values()]
+    return max(each, key=lambda found: found["score"] + found["reach"])
 
 
 def goal_features(goal: GoalOutcome) -> dict[str, float]:
