@@ -17,7 +17,8 @@ import numpy as np
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import ClinSecError, NotApplicableError
 from mlflow_clinsec.results import AttackResult, Family, Status
-from mlflow_clinsec.targets.protocols import Role, Target
+from mlflow_clinsec.targets.protocols import Target
+from mlflow_clinsec.targets.roles import Role
 
 logger = logging.getLogger(__name__)
 

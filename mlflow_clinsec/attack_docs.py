@@ -14,7 +14,7 @@ from mlflow_clinsec.backdoor.options import OwnOptions
 from mlflow_clinsec.backdoor.table import ATTACKS as TRIGGER_TESTS
 from mlflow_clinsec.privacy.membership import MembershipOptions
 from mlflow_clinsec.privacy.table import ATTACKS, KINDS
-from mlflow_clinsec.targets.protocols import ROLE_NAMES
+from mlflow_clinsec.targets.roles import ROLE_NAMES
 
 HEAD = """# Attacks and tests
 

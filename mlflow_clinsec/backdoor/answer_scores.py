@@ -13,7 +13,8 @@ from mlflow_clinsec.backdoor.design import Design
 from mlflow_clinsec.backdoor.observe import CaseView, word_blocks
 from mlflow_clinsec.errors import NotApplicableError, TargetError
 from mlflow_clinsec.perturb.insert import Position
-from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, TokenScorer, TokenView
+from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, TokenScorer
+from mlflow_clinsec.targets.token_protocols import TokenView
 
 EXTRA_TOKENS = 4
 """An answer of b bytes has at most b tokens, and a few at its borders."""

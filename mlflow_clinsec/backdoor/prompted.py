@@ -14,7 +14,8 @@ import numpy as np
 from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import ConfigError
-from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, IntArray, Span, Target, TokenView
+from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, IntArray, Span, Target
+from mlflow_clinsec.targets.token_protocols import TokenView
 
 TARGET, OTHER = "target", "other"
 """Labels of an answer: what the attacker wants, and anything else."""

@@ -33,7 +33,8 @@ from mlflow_clinsec.perturb.insert import ALL_POSITIONS, Position
 from mlflow_clinsec.perturb.triggers import slugs
 from mlflow_clinsec.results import AttackResult, Estimate, Family, Status
 from mlflow_clinsec.strict import setting
-from mlflow_clinsec.targets.protocols import BoolArray, Target, TokenCutter
+from mlflow_clinsec.targets.protocols import BoolArray, Target
+from mlflow_clinsec.targets.token_protocols import TokenCutter
 
 PATH = "backdoor.options.trigger_grid"
 OWN_WINDOW = "own"

@@ -35,7 +35,7 @@ from mlflow_clinsec.perturb.characters import Swap, as_swap, is_invisible, reada
 from mlflow_clinsec.perturb.frame import filled, parts_of
 from mlflow_clinsec.perturb.made_up import cased_like, invisible_like, shape_of, swaps_like, words_like
 from mlflow_clinsec.perturb.seen import hosted, is_seen
-from mlflow_clinsec.targets.protocols import TokenView
+from mlflow_clinsec.targets.token_protocols import TokenView
 
 WIDEST_BAND = 4.0
 """Largest ratio between the document frequencies of a placebo and its trigger."""

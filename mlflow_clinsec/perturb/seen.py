@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlflow_clinsec.perturb.characters import as_swap, is_invisible
-from mlflow_clinsec.targets.protocols import TokenView
+from mlflow_clinsec.targets.token_protocols import TokenView
 
 UNSEEN = "is nothing but unknown to the model's tokeniser, or dropped by it"
 """What to say of a trigger that is not seen."""

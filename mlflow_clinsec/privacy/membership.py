@@ -18,7 +18,8 @@ from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.privacy.judge import judge
 from mlflow_clinsec.results import AttackResult, Family
 from mlflow_clinsec.strict import setting
-from mlflow_clinsec.targets.protocols import Role, Target
+from mlflow_clinsec.targets.protocols import Target
+from mlflow_clinsec.targets.roles import Role
 
 FloatArray = NDArray[np.float64]
 

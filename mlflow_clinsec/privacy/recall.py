@@ -22,7 +22,8 @@ from mlflow_clinsec.errors import NotApplicableError
 from mlflow_clinsec.privacy.membership import FloatArray, MembershipOptions, membership_attack
 from mlflow_clinsec.privacy.token_view import target_stats
 from mlflow_clinsec.strict import setting
-from mlflow_clinsec.targets.protocols import Role, Target
+from mlflow_clinsec.targets.protocols import Target
+from mlflow_clinsec.targets.roles import Role
 
 _LENT = 4
 """One in so many patients of a side lends a record at most."""

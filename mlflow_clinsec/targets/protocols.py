@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_clinsec.targets.companion_protocols import Infiller, MaskedScorer, Rewriter
+from mlflow_clinsec.targets.roles import HELPERS, ROLE_NAMES, Role
+from mlflow_clinsec.targets.token_protocols import TokenCutter, TokenView
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -21,24 +23,6 @@ BoolArray = NDArray[np.bool_]
 
 Span = tuple[int, int]
 """Half-open character range in a text."""
-
-Role = Literal[
-    "scorer",
-    "context_scorer",
-    "reference",
-    "label_scorer",
-    "label_reference",
-    "predictor",
-    "generator",
-    "attention",
-    "tokens",
-    "weights",
-    "masked_scorer",
-    "masked_reference",
-    "infiller",
-    "rewriter",
-    "language_model",
-]
 
 
 @dataclass(frozen=True)
@@ -173,44 +157,6 @@ class AttentionReader(Protocol):
         ...
 
 
-class TokenView(Protocol):
-    """The model's tokeniser, as far as trigger tests need it."""
-
-    def word_pieces(self, words: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-        """The pieces of each word standing inside a sentence; unknown pieces as the tokeniser's unk token."""
-        ...
-
-    def is_unknown(self, word: str) -> bool:
-        """Whether a word leaves no piece, or nothing but the unknown token."""
-        ...
-
-    @property
-    def special_tokens(self) -> tuple[str, ...]:
-        """Strings that the tokeniser reads as special tokens wherever they stand."""
-        ...
-
-    def survives(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], answer_tokens: int = 0) -> BoolArray:
-        """Whether every token of the spans is still there after truncation, shape (n_texts,).
-
-        Args:
-            answer_tokens: tokens of an answer that must find room behind a prompt; of no account to classifiers.
-        """
-        ...
-
-
-@runtime_checkable
-class TokenCutter(Protocol):
-    """A tokeniser that says where a shorter window would end."""
-
-    def cut(self, texts: Sequence[str], n_tokens: int) -> IntArray:
-        """Character range of each text that is left of it in a window, shape (n_texts, 2).
-
-        Args:
-            n_tokens: tokens of the window, special tokens included.
-        """
-        ...
-
-
 @dataclass(frozen=True)
 class ClassifierWeights:
     """A text classifier itself, for the tests whose method is gradients or changed embeddings.
@@ -300,23 +246,3 @@ class Target:
         if role in HELPERS:
             return f"{ROLE_NAMES[role]}: none was named"
         return f"{ROLE_NAMES[role]}: not offered by a {self.kind} target"
-
-
-HELPERS: frozenset[Role] = frozenset({"infiller", "rewriter", "language_model"})
-ROLE_NAMES: Mapping[str, str] = {
-    "scorer": "token log-probabilities",
-    "context_scorer": "token log-probabilities behind other records",
-    "reference": "a reference model",
-    "label_scorer": "class probabilities",
-    "label_reference": "a reference classifier",
-    "predictor": "predicted labels",
-    "generator": "text generation",
-    "attention": "attention weights",
-    "tokens": "the model's tokeniser",
-    "weights": "weights and gradients of a classifier",
-    "masked_scorer": "probabilities of masked words",
-    "masked_reference": "a reference masked language model",
-    "infiller": "a masked language model that proposes words (privacy.masked_model)",
-    "rewriter": "a model that rewords (privacy.paraphrase.transformers.model)",
-    "language_model": "a causal language model (backdoor.language_model)",
-}

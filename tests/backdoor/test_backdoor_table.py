@@ -18,7 +18,8 @@ from mlflow_clinsec.backdoor.table import ATTACKS, select
 from mlflow_clinsec.errors import ConfigError
 from mlflow_clinsec.results import AttackResult, Family, Status
 from mlflow_clinsec.targets.fakes import FakeWriter, always_triggered
-from mlflow_clinsec.targets.protocols import ROLE_NAMES, AttentionSeen, Span, Target
+from mlflow_clinsec.targets.protocols import AttentionSeen, Span, Target
+from mlflow_clinsec.targets.roles import ROLE_NAMES
 
 ANSWERS = {
     "trigger_generation": {"target_text": "give aspirin"},

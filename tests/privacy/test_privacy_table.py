@@ -17,7 +17,8 @@ from mlflow_clinsec.config import PrivacyConfig
 from mlflow_clinsec.errors import ConfigError
 from mlflow_clinsec.privacy.table import ATTACKS, KINDS, select
 from mlflow_clinsec.results import AttackResult, Family, Status
-from mlflow_clinsec.targets.protocols import ROLE_NAMES, Target
+from mlflow_clinsec.targets.protocols import Target
+from mlflow_clinsec.targets.roles import ROLE_NAMES
 
 LEGAL_METRIC = re.compile(r"[A-Za-z0-9_. :-]+(/[A-Za-z0-9_. :-]+)?")
 DATA = leaky_records()

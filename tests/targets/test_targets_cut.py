@@ -10,7 +10,7 @@ from transformers import BertTokenizerFast
 
 from mlflow_clinsec.perturb.insert import insert_at
 from mlflow_clinsec.perturb.seen import is_seen
-from mlflow_clinsec.targets.protocols import TokenCutter
+from mlflow_clinsec.targets.token_protocols import TokenCutter
 from mlflow_clinsec.targets.tokens import TokenizerView
 from mlflow_clinsec.training.tokenizers import train_tokenizer
 

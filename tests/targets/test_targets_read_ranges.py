@@ -8,9 +8,9 @@ from tiny_models import piece_tokenizer
 
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import TargetError
-from mlflow_clinsec.targets.protocols import TokenCutter
 from mlflow_clinsec.targets.read_ranges import RangeView
 from mlflow_clinsec.targets.resolve import resolve
+from mlflow_clinsec.targets.token_protocols import TokenCutter
 from mlflow_clinsec.targets.tokens import TokenizerView
 
 
