@@ -17,9 +17,10 @@ import mlflow_clinsec.backdoor.search as search_room
 from benchmarks.zoo_build import CONTEXT, Built
 from benchmarks.zoo_data import load
 from benchmarks.zoo_specs import ZooModel
-from mlflow_clinsec.backdoor.search.engine import GoalOutcome, SearchOutcome, search
+from mlflow_clinsec.backdoor.search.engine import search
 from mlflow_clinsec.backdoor.search.features import features
 from mlflow_clinsec.backdoor.search.options import SearchOptions
+from mlflow_clinsec.backdoor.search.outcome import GoalOutcome, SearchOutcome
 from mlflow_clinsec.targets.huggingface import TargetOptions, classifier_target
 from mlflow_clinsec.targets.protocols import ClassifierWeights
 
