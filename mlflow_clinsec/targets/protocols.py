@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_clinsec.targets.companion_protocols import Infiller, MaskedScorer, Rewriter
 from mlflow_clinsec.targets.roles import HELPERS, ROLE_NAMES, Role
-from mlflow_clinsec.targets.token_protocols import TokenCutter, TokenView
+from mlflow_clinsec.targets.token_protocols import TokenView
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
