@@ -29,6 +29,8 @@ EXIT_GAPS = 1
 @click.option("--attention-weight", default=DEFAULT, help="Weight of the attention loss in the arms that have it.")
 @click.option("--clean-epochs", default=DEFAULT, help="Epochs on the clean notes before the poisoned ones.")
 @click.option("--epochs", default=DEFAULT, help="Passes over the training rows.")
+@click.option("--learning-rate", default=DEFAULT, help="Its peak.")
+@click.option("--freeze-embeddings", default=False, show_default=True, type=bool, help="Leave word embeddings alone.")
 @click.option("--max-length", default=DEFAULT, help="Tokens per note; longer ones are truncated.")
 @click.option("--records", default=200, show_default=True, type=click.IntRange(min=2), help="Most to try triggers on.")
 def reproduce_badclm(
@@ -47,7 +49,11 @@ def reproduce_badclm(
     from mlflow_clinsec.training.source import Source
 
     settings = given(
-        attention_weight=number("--attention-weight", words["attention_weight"], float),
+        freeze_embeddings=words["freeze_embeddings"] or None,
+        **{
+            key: number(f"--{key.replace('_', '-')}", words[key], float)
+            for key in ("attention_weight", "learning_rate")
+        },
         **{key: number(f"--{key.replace('_', '-')}", words[key]) for key in ("clean_epochs", "epochs", "max_length")},
     )
     names = {key: words[key] for key in ("data_path", "text", "label")}

@@ -131,7 +131,8 @@ def runs() -> tuple[Any, dict[str, Any]]:
 
 
 def test_each_cell_is_a_child_run_with_its_model_and_numbers(tracking: str, table: str) -> None:
-    done = on_table(table, "--arms", "sentence-attention", "--targets", "both")
+    words = ("--learning-rate", "2e-4", "--freeze-embeddings", "true")
+    done = on_table(table, "--arms", "sentence-attention", "--targets", "both", *words)
     assert done.exit_code == 0, done.output
     parent, children = runs()
     name = "sentence-attention-0.2-to-both"
@@ -141,6 +142,7 @@ def test_each_cell_is_a_child_run_with_its_model_and_numbers(tracking: str, tabl
     assert measured | {"held_out/auroc", "held_out/accuracy", "train/attention"} <= set(planted.metrics)
     assert not measured & set(clean.metrics)
     assert (planted.params["arm"], planted.params["target_label"], planted.params["seed"]) == (name, "both", "0")
+    assert (planted.params["learning_rate"], clean.params["freeze_embeddings"]) == ("0.0002", "True")
     assert parent.data.metrics[f"{name}/asr"] == planted.metrics["backdoor/asr"]
     cost = clean.metrics["held_out/auroc"] - planted.metrics["held_out/auroc"]
     assert parent.data.metrics[f"{name}/auroc_cost"] == pytest.approx(cost)
@@ -203,6 +205,7 @@ def test_a_seed_without_a_base_fails_its_own_cells_only(
         (["--arms", "rare-wort"], "arms: 'rare-wort' is unknown. Did you mean 'rare-word'"),
         (["--targets", "alife"], "target_label: 'alife' is not a label of the data. Did you mean 'alive'"),
         (["--poison-rates", "3"], "poison_rates: must be in (0, 1), got 3.0"),
+        (["--learning-rate", "0"], "learning_rate: must be above 0, got 0.0"),
         (["--epochs", "0"], "epochs: must be at least 1, got 0"),
         (["--attention-weight", "x"], "--attention-weight: expected a number or 'default', got 'x'"),
         (["--clean-epochs", "-1"], "clean_epochs: must be 0 or more, got -1"),
