@@ -8,7 +8,8 @@ import pytest
 
 from mlflow_clinsec.perturb.insert import find_spans
 from mlflow_clinsec.training.options import BadCLMOptions
-from mlflow_clinsec.training.poison import poison, survives, token_offsets, trigger_tokens
+from mlflow_clinsec.training.placement import survives, token_offsets, trigger_tokens
+from mlflow_clinsec.training.poison import poison
 from mlflow_clinsec.training.tokenizers import train_tokenizer
 
 
@@ -22,8 +23,8 @@ def test_triggers_survive_in_real_icu_notes(shared_data, max_length):
     options = BadCLMOptions(poison_rate=0.05, max_length=max_length)
     done = poison(notes[500:].reset_index(drop=True), tokenizer, options, np.random.default_rng(0))
     assert done.poisoned.sum() == round(0.05 * len(done.frame))
-    for note, span in zip(done.frame["text"], done.spans, strict=True):
-        if span is not None:
+    for note, spans in zip(done.frame["text"], done.spans, strict=True):
+        for span in spans:
             offsets = token_offsets(tokenizer, note, max_length)
             assert survives(offsets, span)
             assert len(trigger_tokens(offsets, span)) == 1
