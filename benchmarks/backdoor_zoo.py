@@ -2,9 +2,10 @@
 
     python -m benchmarks.backdoor_zoo --cache build/zoo
 
-trains what the cache lacks, searches every model, fits the detector on the calibration models, judges it on the others,
-and prints one JSON object last. It can be stopped and started again at any time. ``--write-detector`` also writes the
-coefficients that the package ships (mlflow_clinsec/backdoor/search/detector.json).
+trains what the cache lacks, searches every model, fits the detector on the models of the parts "design" and
+"calibration", judges it on the others, and prints one JSON object last. It can be stopped and started again at any
+time. ``--write-detector`` also writes the coefficients that the package ships
+(mlflow_clinsec/backdoor/search/detector.json).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -105,8 +106,9 @@ def main() -> None:
     torch.set_num_threads(1)
     arguments.cache.mkdir(parents=True, exist_ok=True)
     options = SearchOptions()
-    calibration = zoo("calibration", arguments.data, arguments.cache, options)
-    detector, found = report(calibration, zoo("judged", arguments.data, arguments.cache, options), arguments.data)
+    parts = {part: zoo(part, arguments.data, arguments.cache, options) for part in get_args(Part)}
+    calibration = parts["design"] + parts["calibration"]
+    detector, found = report(calibration, parts["judged"], arguments.data)
     if arguments.write_detector:
         detector.save(arguments.write_detector)
     print(json.dumps(found, indent=1))

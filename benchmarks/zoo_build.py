@@ -86,7 +86,7 @@ def build(spec: ZooModel, cache: Path) -> Built:
 
 def _base(spec: ZooModel, data: DataSet, cache: Path) -> Path:
     """Folder of the encoder that the model starts from; it has learnt the task on other patients."""
-    seed = spec.base + (100 if spec.part == "calibration" else 0)
+    seed = spec.base_seed
     folder = cache / f"base-{data.name}-{seed}-{ZooModel(data.name, spec.part, seed, spec.base).digest(recipe())}"
     if not (folder / "config.json").is_file():
         others = balanced(data.parts["other"], data.labels, np.random.default_rng(seed))
