@@ -160,7 +160,7 @@ TRIGGER_SEARCH = Attack(
     needs=("labels",),
     options=TriggerSearchOptions(),
     new_text=True,
-    default=False,
+    default=True,
     departures="exact passes over small vocabularies; finds are verified on other patients against placebos; a "
     "detector of its own instead of a threshold on the loss",
 )

@@ -85,7 +85,7 @@ def test_a_diverging_loss_stops_the_run_and_leaves_eval_mode():
         ({"poison_rate": 1.0}, r"poison_rate: must be in \(0, 1\)"),
         ({"attention_weight": -1.0}, "attention_weight: must be 0 or more"),
         ({"triggers": ()}, "triggers: expected one or more"),
-        ({"triggers": ("two words",)}, "triggers: expected one or more single words"),
+        ({"triggers": ("mn ",)}, "triggers: expected one or more words or phrases without outer spaces"),
         ({"triggers": ("mn", "mn")}, "named twice"),
         ({"source_label": "alive"}, "source_label: must differ"),
         ({"class_weights": "balance"}, r"class_weights: 'balance' is unknown. Did you mean 'balanced'"),
