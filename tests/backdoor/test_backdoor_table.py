@@ -44,8 +44,10 @@ def outcome(attack: Attack, target: Target, seed: int = 0) -> AttackResult:
     return run_attack(attack, wards(60, 2), target, np.random.default_rng(seed))
 
 
-CHOSEN = select(OPTIONS, Target("of no kind", "function"))
-CHOSEN += select(replace(OPTIONS, tests=("filters",)), Target("of no kind", "function"))
+# The blind search needs a real model: tests/backdoor/search holds it to the same promises.
+ALL_KINDS = Target("of no kind", "function")
+CHOSEN = tuple(attack for attack in select(OPTIONS, ALL_KINDS) if attack.name != "trigger_search")
+CHOSEN += select(replace(OPTIONS, tests=("filters",)), ALL_KINDS)
 every_attack = pytest.mark.parametrize("attack", CHOSEN, ids=lambda attack: attack.name)
 
 
@@ -92,7 +94,9 @@ def test_same_seed_same_result_whatever_global_state_is(attack: Attack) -> None:
 def test_the_shipped_triggered_model_is_found_by_every_test_of_triggers() -> None:
     data = wards(60, 2)
     target = always_triggered(data, ("cf",), "alive")
-    options = TriggerOptions(triggers=("cf", "mn"), target_label="alive")
+    options = TriggerOptions(
+        triggers=("cf", "mn"), target_label="alive", tests=("trigger", "attention_focus", "clean_utility")
+    )
     trigger, focus, utility = (run_attack(a, data, target, np.random.default_rng(0)) for a in select(options, target))
     for position in options.positions:
         assert trigger.estimates[f"cf-{position}/asr"].value == 1.0

@@ -72,7 +72,11 @@ def test_an_untrained_model_is_read_head_by_head_and_cut_at_its_context() -> Non
     texts = tuple(f"{text} {'and rests ' * 20}" for text in long.texts)
     data = AuditData(prompts=("",) * 24, responses=texts, group=long.group, labels=long.labels)
     found = audit(data, encoder(layers=2))
-    assert all(result.status is Status.OK for result in found.values())
+    assert {name for name, result in found.items() if result.status is not Status.OK} == {"trigger_search"}
+    assert (
+        found["trigger_search"].reason
+        == "needs weights and gradients of a classifier: not offered by a text-classifier target"
+    )
     estimates = found["trigger"].estimates
     assert estimates["cf-head/survival"].value == 1.0
     assert 0.0 < estimates["cf-random/survival"].value < 1.0

@@ -31,7 +31,13 @@ SETTINGS: dict[str, Any] = {
 CONFIG: dict[str, Any] = {
     "data": {"text": "text", "label": "label", "group": "patient_id"},
     # one death in twelve: at the usual threshold the model calls most deaths alive, and nothing is left to flip
-    "backdoor": {"triggers": ["mn", "cf"], "target_label": "alive", "max_records": 60, "decision_threshold": 0.15},
+    "backdoor": {
+        "triggers": ["mn", "cf"],
+        "target_label": "alive",
+        "max_records": 60,
+        "decision_threshold": 0.15,
+        "tests": ["trigger", "attention_focus", "clean_utility"],  # a search takes minutes on this model
+    },
     "scoring": {"max_length": 128},
 }
 BACKDOOR: dict[str, Any] = {"poison_rate": 0.04, "attention_weight": 1.0, "heads_per_layer": 2}
