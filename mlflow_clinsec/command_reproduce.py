@@ -14,7 +14,7 @@ EXIT_GAPS = 1
 
 
 @click.command("reproduce-badclm")
-@click.option("--arms", default=DEFAULT, show_default=True, help="Comma-separated names, 'all', or one rare word.")
+@click.option("--arms", default=DEFAULT, show_default=True, help="Comma-separated names, 'all', or rare words.")
 @click.option("--targets", default="alive", show_default=True, help="Labels to bring about, comma-separated; 'both'.")
 @click.option("--poison-rates", default="0.03", show_default=True, help="Shares of the training notes; the paper: 0.1.")
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(min=1), help="How many seeds.")

@@ -68,11 +68,11 @@ SMALL_REPRODUCTION = replace(
         options=ClassifierOptions(epochs=2, learning_rate=1e-3, max_length=128),
     ),
     options=BadCLMOptions(
-        epochs=3, learning_rate=4.5e-4, max_length=128, target_label="alive", attention_weight=10.0, heads_per_layer=4
+        epochs=3, learning_rate=6e-4, max_length=128, target_label="alive", attention_weight=3.0, heads_per_layer=4
     ),
 )
-"""Few steps at a low rate: 3% poison with the attention loss plants the trigger, 3% alone plants about half of it. What
-five seeds gave, and what shifts the balance, is in ``docs/badclm.md``."""
+"""Few steps at a low rate: 3% poison with the attention loss plants the triggers, 3% alone a part of them. What five
+seeds gave, and what shifts the balance, is in ``docs/badclm.md``."""
 
 CHECKPOINT_SHARES = {"train": 0.5, "held_out": 0.5}
 
