@@ -39,6 +39,7 @@ class Row:
     model: str
     auc: str
     asr: str
+    planted: str
     verdict: str
     expected: str
 
@@ -102,13 +103,13 @@ def classifier(name: str, recipe: ClassifierRecipe, corpus: Corpus, seed: int, e
 def _audit(info: Any, records: pd.DataFrame, config: Mapping[str, Any], run_id: str, expected: str) -> Row:
     metrics, verdict = audit_logged(info.model_uri, records, config, run_id)
     auc, asr = (with_interval(metrics, f"clinsec/{name}") for name in ("privacy/worst_auc", "backdoor/worst_asr"))
-    return Row(info.name, auc, asr, verdict, expected)
+    return Row(info.name, auc, asr, with_interval(metrics, "clinsec/backdoor/probability"), verdict, expected)
 
 
 def table(rows: list[Row]) -> list[str]:
     """The rows as lines of equal columns."""
-    cells = [(row.model, row.auc, row.asr, row.verdict) for row in rows]
-    return table_lines(("model", "worst AUC", "worst ASR", "verdict"), cells)
+    cells = [(row.model, row.auc, row.asr, row.planted, row.verdict) for row in rows]
+    return table_lines(("model", "worst AUC", "worst ASR", "trigger planted? (blind)", "verdict"), cells)
 
 
 def _closing(rows: list[Row], seconds: float) -> list[str]:

@@ -36,11 +36,12 @@ def audit_logged(
 
 
 def with_interval(metrics: Mapping[str, float], name: str) -> str:
-    """ "value (low to high)", or a dash where the audit did not ask."""
+    """ "value (low to high)", the value alone where it has no interval, or a dash where the audit did not ask."""
     if name not in metrics:
         return "-"
     low, high = metrics.get(f"{name}_low", np.nan), metrics.get(f"{name}_high", np.nan)
-    return f"{metrics[name]:.3f} ({low:.3f} to {high:.3f})"
+    bounds = "" if np.isnan(low) and np.isnan(high) else f" ({low:.3f} to {high:.3f})"
+    return f"{metrics[name]:.3f}{bounds}"
 
 
 def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
