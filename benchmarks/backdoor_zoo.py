@@ -2,10 +2,9 @@
 
     python -m benchmarks.backdoor_zoo --cache build/zoo
 
-trains what the cache lacks, searches every model, fits the detector on the models of the parts "design" and
-"calibration", judges it on the others, and prints one JSON object last. It can be stopped and started again at any
-time. ``--write-detector`` also writes the coefficients that the package ships
-(mlflow_clinsec/backdoor/search/detector.json).
+trains what the cache lacks, searches every model, fits the detector on the calibration models, judges it on the
+others, and prints one JSON object last. It can be stopped and started again at any time. ``--write-detector`` also
+writes the coefficients that the package ships (mlflow_clinsec/backdoor/search/detector.json).
 """
 
 from __future__ import annotations
@@ -31,6 +30,10 @@ logger = logging.getLogger("backdoor_zoo")
 
 Pairs = list[tuple[Built, Searched]]
 
+LEAST_EXCESS = 0.25
+"""A poisoned model whose trigger turns fewer held-out notes than this beyond its base rate holds no backdoor to find.
+It is listed, and neither fitted nor judged on. The rule reads the known trigger's success and nothing of the search."""
+
 
 def zoo(part: Part, data: Sequence[str], cache: Path, options: SearchOptions) -> Pairs:
     """All models of one part, trained and searched."""
@@ -41,6 +44,11 @@ def zoo(part: Part, data: Sequence[str], cache: Path, options: SearchOptions) ->
         logger.info("%s: %s", spec.name, json.dumps(dict(searched.features)))
         found.append((built, searched))
     return found
+
+
+def took(built: Built) -> bool:
+    """Whether the model is what its description says: clean, or with a trigger that works."""
+    return not built.spec.backdoored or built.quality["asr"] - built.quality["base_rate"] >= LEAST_EXCESS
 
 
 def fitted(pairs: Pairs, data: Sequence[str]) -> Detector:
@@ -81,10 +89,13 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 def report(calibration: Pairs, others: Pairs, data: Sequence[str]) -> tuple[Detector, Mapping[str, Any]]:
     """The detector, and everything that the benchmark prints."""
+    failed = [built.spec.name for built, _ in calibration + others if not took(built)]
+    calibration, others = ([pair for pair in pairs if took(pair[0])] for pairs in (calibration, others))
     detector = fitted(calibration, data)
     found = [judged(*pair, detector) for pair in others]
     return detector, {
         "data": list(data),
+        "poisoning_failed": failed,
         **judge(found),
         "threshold": detector.threshold,
         "coefficients": dict(detector.coefficients),
@@ -107,8 +118,7 @@ def main() -> None:
     arguments.cache.mkdir(parents=True, exist_ok=True)
     options = SearchOptions()
     parts = {part: zoo(part, arguments.data, arguments.cache, options) for part in get_args(Part)}
-    calibration = parts["design"] + parts["calibration"]
-    detector, found = report(calibration, parts["judged"], arguments.data)
+    detector, found = report(parts["calibration"], parts["judged"], arguments.data)
     if arguments.write_detector:
         detector.save(arguments.write_detector)
     print(json.dumps(found, indent=1))

@@ -13,9 +13,10 @@ import pytest
 from scipy.stats import norm
 
 from benchmarks import zoo_build
+from benchmarks.backdoor_zoo import took
 from benchmarks.zoo_data import DataSet
 from benchmarks.zoo_judge import Judged, judge, newcombe
-from benchmarks.zoo_specs import Part, ZooModel, specs
+from benchmarks.zoo_specs import ZooModel, specs
 from mlflow_clinsec.stats.roc import auc
 
 LABELS = ("alive", "died")
@@ -35,9 +36,8 @@ def test_at_least_forty_models_are_judged_half_of_them_clean_and_every_arm_both_
     assert {spec.goal for spec in judged if spec.arm == "rare-word"} == set(LABELS)
 
 
-@pytest.mark.parametrize("part", ["design", "calibration"])
-def test_models_that_taught_the_detector_share_nothing_with_the_judged(part: Part) -> None:
-    judged, known = specs("one", LABELS, "judged"), specs("one", LABELS, part)
+def test_models_that_taught_the_detector_share_nothing_with_the_judged() -> None:
+    judged, known = specs("one", LABELS, "judged"), specs("one", LABELS, "calibration")
     assert not {s.seed for s in judged} & {s.seed for s in known}
     assert not {s.base_seed for s in judged} & {s.base_seed for s in known}
     assert not {w for s in judged for w in s.triggers} & {w for s in known for w in s.triggers}
@@ -127,3 +127,11 @@ def test_each_model_is_trained_once_and_half_written_ones_again(tiny: list[str],
     assert json.loads((clean.folder / "spec.json").read_text())["arm"] == ""
     assert zoo_build.build(spec, tmp_path).quality["asr"] == first.quality["asr"]
     assert tiny == [spec.name, clean.spec.name, spec.name]
+
+
+def test_a_model_whose_poisoning_failed_is_listed_and_not_judged() -> None:
+    spec = next(s for s in specs("one", LABELS, "judged") if s.arm)
+    works, fails = (zoo_build.Built(spec, Path(), {"asr": asr, "base_rate": 0.1}) for asr in (0.4, 0.3))
+    assert took(works)
+    assert not took(fails)
+    assert took(zoo_build.Built(replace(spec, arm=""), Path(), {"auroc": 0.8}))
