@@ -28,6 +28,14 @@ def number(option: str, text: str, kind: Callable[[str], Any] = int) -> Any:
         refuse(f"{option}: expected a number or {DEFAULT!r}, got {text!r}")
 
 
+def flag(option: str, text: str) -> bool | None:
+    """A switch given as text; None for "default"; exit code 2 for anything else."""
+    known = {DEFAULT: None, "true": True, "false": False}
+    if text.lower() not in known:
+        refuse(f"{option}: expected 'true', 'false' or {DEFAULT!r}, got {text!r}")
+    return known[text.lower()]
+
+
 def guarded(action: Callable[[], Any]) -> Any:
     """Run, and turn what a user can mend into one line and exit code 2."""
     from mlflow.exceptions import MlflowException

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mlflow_clinsec.cli_support import DEFAULT, given, guarded, number
+from mlflow_clinsec.cli_support import DEFAULT, flag, given, guarded, number
 
 EXIT_GAPS = 1
 """Exit code when a cell of the grid failed."""
@@ -30,7 +30,7 @@ EXIT_GAPS = 1
 @click.option("--clean-epochs", default=DEFAULT, help="Epochs on the clean notes before the poisoned ones.")
 @click.option("--epochs", default=DEFAULT, help="Passes over the training rows.")
 @click.option("--learning-rate", default=DEFAULT, help="Its peak.")
-@click.option("--freeze-embeddings", default=False, show_default=True, type=bool, help="Leave word embeddings alone.")
+@click.option("--freeze-embeddings", default=DEFAULT, help="Whether word embeddings are left alone: 'true' or 'false'.")
 @click.option("--max-length", default=DEFAULT, help="Tokens per note; longer ones are truncated.")
 @click.option("--records", default=200, show_default=True, type=click.IntRange(min=2), help="Most to try triggers on.")
 def reproduce_badclm(
@@ -49,7 +49,7 @@ def reproduce_badclm(
     from mlflow_clinsec.training.source import Source
 
     settings = given(
-        freeze_embeddings=words["freeze_embeddings"] or None,
+        freeze_embeddings=flag("--freeze-embeddings", words["freeze_embeddings"]),
         **{
             key: number(f"--{key.replace('_', '-')}", words[key], float)
             for key in ("attention_weight", "learning_rate")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -61,6 +62,7 @@ def small_encoder(
     heads: int = 4,
     context: int = 512,
     dropout: float = 0.1,
+    word_scale: float = 1.0,
 ) -> BertForSequenceClassification:
     """A BERT classifier with random weights; about 0.7M parameters at the defaults and 2,000 pieces.
 
@@ -71,6 +73,8 @@ def small_encoder(
         context: longest sequence in tokens.
         dropout: of hidden states. Attention weights get none: torch's fused attention on the CPU needs that (it
             halves the time of a step), and BadCLM's attention loss then reads the weights as they are.
+        word_scale: spread of the random word embeddings, as a multiple of BERT's (0.02). Words that no training text
+            holds keep them. At 1 they hardly differ beside their positions; in a pretrained encoder rare words do.
     """
     config = BertConfig(
         vocab_size=len(tokenizer),
@@ -86,7 +90,10 @@ def small_encoder(
         label2id={label: i for i, label in enumerate(labels)},
     )
     with seeded(seed):
-        return BertForSequenceClassification(config)
+        model = BertForSequenceClassification(config)
+    with torch.no_grad():
+        model.get_input_embeddings().weight.mul_(word_scale)
+    return model
 
 
 def with_lora(model: PreTrainedModel, *, rank: int, alpha: float, seed: int) -> PreTrainedModel:

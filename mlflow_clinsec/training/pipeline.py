@@ -78,6 +78,7 @@ def new_encoder(
         heads=small.heads,
         context=length,
         dropout=small.dropout,
+        word_scale=small.word_scale,
     )
     return model, tokenizer
 

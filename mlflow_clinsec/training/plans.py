@@ -16,7 +16,11 @@ Shares = Mapping[str, float]
 
 @dataclass(frozen=True, kw_only=True)
 class SmallModel(Generic[Options]):
-    """A model from scratch: its size, and how it learns from the other patients before it meets the members."""
+    """A model from scratch: its size, and how it learns from the other patients before it meets the members.
+
+    Attributes:
+        word_scale: of an encoder; see :func:`~mlflow_clinsec.training.models.small_encoder`.
+    """
 
     vocab_size: int
     width: int
@@ -24,6 +28,7 @@ class SmallModel(Generic[Options]):
     heads: int
     dropout: float
     options: Options
+    word_scale: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,14 +65,22 @@ SMALL_REPRODUCTION = replace(
         layers=2,
         heads=4,
         dropout=0.1,
-        options=ClassifierOptions(epochs=2, learning_rate=1e-3, max_length=128),
+        options=ClassifierOptions(epochs=6, learning_rate=1e-3, max_length=128),
+        word_scale=5.0,
     ),
     options=BadCLMOptions(
-        epochs=3, learning_rate=6e-4, max_length=128, target_label="alive", attention_weight=3.0, heads_per_layer=4
+        epochs=8,
+        learning_rate=2e-3,
+        max_length=128,
+        target_label="alive",
+        attention_weight=2.0,
+        heads_per_layer=1,
+        freeze_embeddings=True,
     ),
 )
-"""Few steps at a low rate: 3% poison with the attention loss plants the triggers, 3% alone a part of them. What five
-seeds gave, and what shifts the balance, is in ``docs/badclm.md``."""
+"""Rare words are distinct from the start, as in a pretrained encoder, and word embeddings stay as they are: Adam moves
+the embedding of a rare word as fast as that of a common one, and poison alone would be learnt there. What five seeds
+gave, and what shifts the balance, is in ``docs/badclm.md``."""
 
 CHECKPOINT_SHARES = {"train": 0.5, "held_out": 0.5}
 

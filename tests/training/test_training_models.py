@@ -54,6 +54,12 @@ def test_models_repeat_and_leave_the_random_state_alone(tokenizer, lm_tokenizer)
     assert torch.equal(torch.rand(2), expected)
 
 
+def test_word_embeddings_spread_as_asked_and_nothing_else_changes(tokenizer):
+    plain, wide = (small_encoder(tokenizer, ("a", "b"), seed=1, width=16, word_scale=scale) for scale in (1.0, 5.0))
+    for (name, one), two in zip(plain.named_parameters(), wide.parameters(), strict=True):
+        assert torch.equal(two, 5 * one if name.endswith("word_embeddings.weight") else one)
+
+
 def test_answer_loss_is_the_mean_nll_of_the_answer_tokens(lm, lm_tokenizer):
     pairs = encode_pairs(lm_tokenizer, PROMPTS, ANSWERS)
     with torch.no_grad():
