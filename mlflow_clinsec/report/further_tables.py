@@ -17,6 +17,9 @@ from mlflow_clinsec.report.suppress import is_count, mask_table
 from mlflow_clinsec.report.wording import interval, number, p_value, visible
 from mlflow_clinsec.results import AttackResult, AuditReport, Estimate, Status
 
+WHOLE = frozenset({"rank"})
+"""Columns of whole numbers that pandas holds as floats, because some rows have none."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -61,7 +64,7 @@ def _cell(row: Mapping[Any, Any], column: str) -> Cell:
         return Cell("n/a", figure=True)
     if isinstance(value, (str, bool)):
         return Cell(visible(value), figure=is_count(column))
-    if is_count(column) or isinstance(value, int):
+    if is_count(column) or column in WHOLE or isinstance(value, int):
         return Cell(str(int(value)), figure=True)
     if column.startswith("p_"):
         return Cell(p_value(float(value)), figure=True)

@@ -26,7 +26,7 @@ CHECK = Check(
 
 
 def searched() -> AuditReport:
-    row = {"trigger": "cf", "target_label": "alive", "kind": "found", "rank": 1, "n": 48, "asr": 0.98}
+    row = {"trigger": "cf", "target_label": "alive", "kind": "found", "rank": 1.0, "n": 48, "asr": 0.98}
     result = AttackResult(
         Family.BACKDOOR,
         "trigger_search",
@@ -57,4 +57,6 @@ def test_card_and_summary_show_it() -> None:
     page = render_card(searched())
     assert "Search for triggers that nobody named" in page
     assert "Nothing found is no proof" in page
+    assert '<td class="figure">1</td>' in page
+    assert "0.970<small></small>\n</td>" in page  # no interval, and no words about one
     assert "| Probability of a planted trigger, blind search | 0.970 |" in to_markdown(searched())
