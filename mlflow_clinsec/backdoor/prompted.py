@@ -6,7 +6,6 @@ is itself the prompt. Records with the same prompt get the same answer, so that 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -51,14 +50,14 @@ class Prompted:
         return AuditData(("",) * len(self.prompts), self.prompts, self.group, grouped=True, labels=labels)
 
 
-class AnswerLabels(ABC):
+class AnswerLabels:
     """A classifier of answers: a label scorer and predictor that tells its two labels."""
 
     labels = (OTHER, TARGET)
 
-    @abstractmethod
     def hits(self, prompts: Sequence[str]) -> BoolArray:
         """Whether the model's answer to each prompt is what the attacker wants, shape (n,)."""
+        raise NotImplementedError
 
     def predict_labels(self, texts: Sequence[str]) -> tuple[str, ...]:
         """See :class:`~mlflow_clinsec.targets.protocols.LabelPredictor`."""
