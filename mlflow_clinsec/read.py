@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlflow_clinsec.config import AuditConfig, DataConfig
+from mlflow_clinsec.config import AuditConfig
+from mlflow_clinsec.config_sections import DataConfig
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.datasets.manifest import read_canaries
 from mlflow_clinsec.errors import DataError

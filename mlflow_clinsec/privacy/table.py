@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 from mlflow_clinsec.attack import Attack, Kind, made_for, names
-from mlflow_clinsec.config import PrivacyConfig
 from mlflow_clinsec.errors import ConfigError, did_you_mean
 from mlflow_clinsec.privacy.blind import BLIND
 from mlflow_clinsec.privacy.calibrated import EZ_CALIBRATED, LOG_RATIO_CALIBRATED
@@ -20,6 +19,7 @@ from mlflow_clinsec.privacy.loss import LOSS
 from mlflow_clinsec.privacy.masked_energy import MASKED_ENERGY, MASKED_LOSS
 from mlflow_clinsec.privacy.min_k import MIN_K, MIN_K_PLUS_PLUS
 from mlflow_clinsec.privacy.neighbourhood import NEIGHBOURHOOD
+from mlflow_clinsec.privacy.options import PrivacyConfig
 from mlflow_clinsec.privacy.paraphrase_gap import PARAPHRASE_GAP, PARAPHRASE_GAP_Z
 from mlflow_clinsec.privacy.paraphrase_only import PARAPHRASE_ONLY, PARAPHRASE_ONLY_MIN
 from mlflow_clinsec.privacy.per_class import PER_CLASS

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlflow_clinsec.config import CacheConfig
+from mlflow_clinsec.config_sections import CacheConfig
 from mlflow_clinsec.errors import ConfigError
 from mlflow_clinsec.store.home import default_folder
 from mlflow_clinsec.store.store import Store

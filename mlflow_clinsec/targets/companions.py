@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from mlflow_clinsec.config import PrivacyConfig
 from mlflow_clinsec.errors import TargetError
+from mlflow_clinsec.privacy.options import PrivacyConfig
 from mlflow_clinsec.targets.huggingface import TargetOptions, causal_scorer, place
 from mlflow_clinsec.targets.masked_lm import MaskedLM
 from mlflow_clinsec.targets.protocols import Target
