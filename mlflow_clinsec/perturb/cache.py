@@ -11,13 +11,13 @@ import hashlib
 import json
 import logging
 import os
-import stat
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlflow_clinsec.errors import ConfigError
+from mlflow_clinsec.store.home import own_folder
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +40,7 @@ class ParaphraseCache:
     """
 
     def __init__(self, folder: Path) -> None:
-        _own_folder(folder)
-        self._path = folder / FILE_NAME
+        self._path = own_folder(folder, _KEY) / FILE_NAME
         try:
             # No symbolic link is followed: it could lead the text elsewhere.
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
@@ -112,20 +111,6 @@ def read_line(line: bytes) -> tuple[str, Entry] | None:
     texts = all(isinstance(text, str) for pair in pairs for text in pair)
     counts = all(type(count) is int and count > 0 for count in refusals.values())
     return (key, Entry(pairs, refusals)) if texts and counts and isinstance(key, str) else None
-
-
-def _own_folder(folder: Path) -> None:
-    """Make the folder for its owner alone; one that exists is taken only if it is so already."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = stat.S_IMODE(folder.stat().st_mode)
-    except OSError as error:
-        raise ConfigError(f"{_KEY}: the folder cannot be made ({type(error).__name__}).") from None
-    if os.name == "posix" and mode & 0o077:
-        raise ConfigError(
-            f"{_KEY}: other users may enter this folder (mode {mode:o}), and it will hold the text of records. "
-            "Name a folder that does not exist yet, or one of mode 700."
-        )
 
 
 def entry_key(settings: Mapping[str, Any], prompt: str, response: str) -> str:

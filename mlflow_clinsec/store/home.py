@@ -40,10 +40,10 @@ def own_folder(folder: Path, key: str) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = stat.S_IMODE(folder.stat().st_mode)
     except OSError as error:
-        raise ConfigError(f"{key}: the folder {str(folder)!r} cannot be made ({type(error).__name__}).") from None
+        raise ConfigError(f"{key}: the folder cannot be made ({type(error).__name__}).") from None
     if os.name == "posix" and mode & 0o077:
         raise ConfigError(
-            f"{key}: other users may enter the folder {str(folder)!r} (mode {mode:o}). "
+            f"{key}: other users may enter this folder (mode {mode:o}), and what it holds is for its owner alone. "
             "Name a folder that does not exist yet, or one of mode 700."
         )
     return folder
