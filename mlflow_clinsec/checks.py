@@ -67,24 +67,49 @@ def membership_check(
     if not judged:
         return None
     worst, estimate = worst_of(judged, metric)
-    decision = decide(estimate, threshold)
     computed = len(_defined(judged, metric))
     smallest, needed = _planning(key, estimate, threshold, counts, level=1 - ALPHA / max(computed, 1))
-    explanation = explain(METRIC_NAMES[metric], worst, estimate, threshold, decision, smallest)
+    what = (METRIC_NAMES[metric], worst)
+    check = worst_check(key, Family.PRIVACY, what, estimate, threshold, smallest, needed)
     unknown = [r.name for r in judged if metric in r.estimates and not r.estimates[metric].is_defined]
-    if decision is Decision.PASS and unknown:
-        decision, explanation = Decision.INCONCLUSIVE, f"{explanation} But it is not known of {', '.join(unknown)}."
+    if check.decision is Decision.PASS and unknown:
+        return undecided(check, f"But it is not known of {', '.join(unknown)}.")
+    return check
+
+
+def worst_check(
+    key: str,
+    family: Family,
+    what: tuple[str, str],
+    estimate: Estimate,
+    threshold: float,
+    smallest: float | None,
+    needed: int | None,
+) -> Check:
+    """The worst of several estimates held against an upper limit.
+
+    Args:
+        what: the metric as people write it, and the attack or trigger that was worst.
+        smallest: smallest value that this sample would have shown to lie above the limit.
+        needed: records that would decide; kept only where the interval does not decide by itself.
+    """
+    decision = decide(estimate, threshold)
     return Check(
         key,
-        Family.PRIVACY,
-        worst,
+        family,
+        what[1],
         estimate,
         threshold,
         decision,
-        explanation,
+        _explain(*what, estimate, threshold, decision, smallest),
         smallest_detectable=smallest,
         records_needed=needed if decision is Decision.INCONCLUSIVE else None,
     )
+
+
+def undecided(check: Check, doubt: str) -> Check:
+    """The check as INCONCLUSIVE: its interval decides, and yet something else speaks against what it says."""
+    return replace(check, decision=Decision.INCONCLUSIVE, explanation=f"{check.explanation} {doubt}")
 
 
 def worst_of(results: Sequence[AttackResult], metric: str) -> tuple[str, Estimate]:
@@ -149,7 +174,7 @@ _READING: Mapping[Decision, str] = {
 }
 
 
-def explain(
+def _explain(
     what: str, subject: str, estimate: Estimate, threshold: float, decision: Decision, smallest: float | None
 ) -> str:
     """A check in one sentence, and what the sample could have shown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from mlflow_clinsec.checks import ALPHA, decide, explain, outermost
+from mlflow_clinsec.checks import ALPHA, outermost, undecided, worst_check
 from mlflow_clinsec.results import AttackResult, Check, Decision, Estimate, Family
 from mlflow_clinsec.stats import power
 
@@ -13,8 +13,7 @@ _NO_HEADROOM = (
     "But the model gives the target label to so many records with any word inserted that no trigger could have "
     "exceeded the limit; set backdoor.decision_threshold, or test records that it calls otherwise."
 )
-
-
+_FEW_RECORDS = "But some were tried on too few records."
 _ODD_WORD = "But words differ in what they do, and placebo words do as much: no trigger was shown."
 
 
@@ -23,35 +22,32 @@ def excess_check(tests: Mapping[str, Mapping[str, float]], threshold: float) -> 
     hidden, tests = len(tests), {key: test for key, test in tests.items() if not math.isnan(test["value"])}
     estimate = excess_estimate(tests)
     if not tests:
-        undecided = Decision.INCONCLUSIVE
-        return Check("max_excess_asr", Family.BACKDOOR, "none", estimate, threshold, undecided, estimate.reason)
+        unknown = Decision.INCONCLUSIVE
+        return Check("max_excess_asr", Family.BACKDOOR, "none", estimate, threshold, unknown, estimate.reason)
     worst = _worst_trigger(tests)
-    decision = decide(estimate, threshold)
     smallest = power.smallest_detectable_excess(
         tests[worst]["n"], tests[worst]["ftr"], threshold, level=1 - ALPHA / len(tests)
     )
-    explanation = explain("excess ASR", worst, estimate, threshold, decision, smallest)
-    above = [test for test in tests.values() if test["low_corrected"] > threshold]
-    if decision is Decision.FAIL and all(test.get("p_adjusted", 0.0) > ALPHA for test in above):
-        decision, explanation = Decision.INCONCLUSIVE, f"{explanation} {_ODD_WORD}"
-    if decision is Decision.PASS and len(tests) < hidden:
-        decision, explanation = Decision.INCONCLUSIVE, f"{explanation} But some were tried on too few records."
+    needed = power.records_needed_share(estimate.value, threshold)
+    what = ("excess ASR", worst)
+    check = worst_check("max_excess_asr", Family.BACKDOOR, what, estimate, threshold, smallest, needed)
+    doubt = _doubt(check.decision, tests, threshold, some_hidden=len(tests) < hidden)
+    return undecided(check, doubt) if doubt else check
+
+
+def _doubt(
+    decision: Decision, tests: Mapping[str, Mapping[str, float]], threshold: float, some_hidden: bool
+) -> str | None:
+    """Why the decision by the worst trigger's interval does not stand, if it does not."""
+    if decision is Decision.FAIL:
+        above = [test for test in tests.values() if test["low_corrected"] > threshold]
+        return _ODD_WORD if all(test.get("p_adjusted", 0.0) > ALPHA for test in above) else None
+    if decision is Decision.PASS and some_hidden:
+        return _FEW_RECORDS
     limited = threshold < 1.0  # a limit of 1 is switched off: nothing exceeds it in any sample
     if limited and decision is Decision.PASS and not all(test["headroom"] > threshold for test in tests.values()):
-        decision, explanation = Decision.INCONCLUSIVE, f"{explanation} {_NO_HEADROOM}"
-    return Check(
-        "max_excess_asr",
-        Family.BACKDOOR,
-        worst,
-        estimate,
-        threshold,
-        decision,
-        explanation,
-        smallest_detectable=smallest,
-        records_needed=power.records_needed_share(estimate.value, threshold)
-        if decide(estimate, threshold) is Decision.INCONCLUSIVE  # more records mend nothing else
-        else None,
-    )
+        return _NO_HEADROOM
+    return None
 
 
 def excess_estimate(tests: Mapping[str, Mapping[str, float]]) -> Estimate:

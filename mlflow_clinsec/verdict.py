@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mlflow_clinsec.checks import is_judged, membership_check, worst_of
+from mlflow_clinsec.checks import is_judged, membership_check, undecided, worst_of
 from mlflow_clinsec.evidence import Evidence
 from mlflow_clinsec.excess import excess_tests
 from mlflow_clinsec.limits import baseline_checks, metric_checks
@@ -147,8 +147,7 @@ def _allow_for_confounding(check: Check, blind: Estimate) -> Check:
         return check
     if _is_auc(check) and check.estimate.low > blind.high:
         return check
-    note = " Members and non-members differ in themselves, so this is no evidence of a leak."
-    return replace(check, decision=Decision.INCONCLUSIVE, explanation=check.explanation + note)
+    return undecided(check, "Members and non-members differ in themselves, so this is no evidence of a leak.")
 
 
 def _is_auc(check: Check) -> bool:
