@@ -19,12 +19,12 @@ from mlflow_clinsec.scoring.heads import OutputHead, choose_head, input_device
 from mlflow_clinsec.scoring.inputs import padding_id
 from mlflow_clinsec.scoring.limits import context_length
 from mlflow_clinsec.scoring.modes import evaluating
-from mlflow_clinsec.scoring.shots import encode_shots, fitting, put_behind
 from mlflow_clinsec.scoring.sweep import sweep
+from mlflow_clinsec.targets.pair_scorer import PairScorer
 from mlflow_clinsec.targets.protocols import TokenStats
 
 
-class CausalLMScorer:
+class CausalLMScorer(PairScorer):
     """A :class:`~mlflow_clinsec.targets.protocols.TokenScorer`, and a
     :class:`~mlflow_clinsec.targets.protocols.ContextScorer`, over a transformers causal language model.
 
@@ -47,41 +47,14 @@ class CausalLMScorer:
         batch_tokens: int = BATCH_TOKENS,
         adapter: bool = True,
     ) -> None:
+        super().__init__(tokenizer, scope, min(filter(None, (max_length, context_length(model))), default=None))
         self._model = model
-        self._tokenizer = tokenizer
-        self._scope = scope
         self._max_length = max_length
         self._batch_tokens = batch_tokens
         self._adapter = adapter
         self._head: OutputHead | None = None
 
-    def token_stats(self, prompts: Sequence[str], responses: Sequence[str]) -> TokenStats:
-        """Statistics of the scored tokens; one entry per pair, in the order given.
-
-        Raises:
-            TargetError: the model gave log-probabilities that are not numbers.
-        """
-        return self._sweep(encode_pairs(self._tokenizer, prompts, responses, self._scope))
-
-    def token_ids(self, prompts: Sequence[str], responses: Sequence[str]) -> list[NDArray[np.int64]]:
-        """Ids of the scored tokens of each pair."""
-        pairs = encode_pairs(self._tokenizer, prompts, responses, self._scope)
-        return [pair.input_ids[pair.scored] for pair in pairs]
-
-    def stats_after(
-        self, shots: Sequence[tuple[str, str]], prompts: Sequence[str], responses: Sequence[str]
-    ) -> TokenStats:
-        """See :class:`~mlflow_clinsec.targets.protocols.ContextScorer`.
-
-        Raises:
-            TargetError: the model gave log-probabilities that are not numbers.
-        """
-        limit = min([limit for limit in (self._max_length, context_length(self._model)) if limit], default=None)
-        pairs = encode_pairs(self._tokenizer, prompts, responses, self._scope)
-        before = fitting(encode_shots(self._tokenizer, shots), pairs, limit)
-        return self._sweep([put_behind(self._tokenizer, before, pair, limit) for pair in pairs])
-
-    def _sweep(self, pairs: Sequence[EncodedPair]) -> TokenStats:
+    def _stats(self, pairs: Sequence[EncodedPair]) -> TokenStats:
         with self._as_asked():
             if self._head is None and any(pair.scored.any() for pair in pairs):
                 self._head = choose_head(self._model, max(pairs, key=len).input_ids)
