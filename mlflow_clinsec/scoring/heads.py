@@ -79,7 +79,7 @@ class ChunkedHead:
         out = self._backbone(
             input_ids=ids,
             attention_mask=torch.cat([before, mask], dim=1),
-            position_ids=before.sum(dim=1, keepdim=True) + steps,
+            position_ids=(before.sum(dim=1, keepdim=True) + steps) * mask,  # padding may lie past the last position
             past_key_values=begun,
             use_cache=True,
         )

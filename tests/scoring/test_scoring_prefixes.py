@@ -86,6 +86,18 @@ def test_shared_beginnings_change_no_score(make: Any, pairs: list[EncodedPair]) 
     np.testing.assert_allclose(sweep(model, pairs, batch_tokens=200).logp, alone(model, pairs), atol=1e-4)
 
 
+def test_a_long_beginning_beside_a_long_answer_stays_within_the_models_positions() -> None:
+    """Together they are longer than the model's 64 positions, though neither text is."""
+    rng = np.random.default_rng(0)
+    heads = {58: rng.integers(0, VOCABULARY, 58), 20: rng.integers(0, VOCABULARY, 20)}
+    pairs = []
+    for length, answer in [(58, 4), (20, 30)] * 3:
+        ids = np.concatenate([heads[length], rng.integers(0, VOCABULARY, answer)])
+        pairs.append(EncodedPair(ids, np.arange(len(ids)) >= length))
+    model = tiny.tiny_gpt2()
+    np.testing.assert_allclose(sweep(model, pairs).logp, alone(model, pairs), atol=1e-4)
+
+
 def test_a_shared_prompt_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model, pairs = tiny.tiny_llama(), answers_to(1, 12, (40, 41))
     seen = []
