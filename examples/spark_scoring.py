@@ -1,4 +1,10 @@
-"""Score records where Spark has them: ``spark-submit examples/spark_scoring.py MODEL_URI IN_PARQUET OUT_PARQUET``.
+"""Score records where Spark has them, with the same code as an audit.
+
+    PYSPARK_PYTHON=python spark-submit examples/spark_scoring.py MODEL_URI IN_PARQUET OUT_PARQUET KEY_FILE
+
+``PYSPARK_PYTHON`` names a Python with this package on every executor, from each of which the model's URI must open.
+KEY_FILE holds 16 to 64 random bytes (``openssl rand -out KEY_FILE 32``): the key of the digests that stand for texts
+and patients.
 
 MLflow hands evaluators at most 10,000 rows of a Spark DataFrame. Either name the Parquet files in ``data_path``, or, as
 here, let Spark's executors compute losses with the same code as an audit does. No text is written: what comes out is
@@ -11,6 +17,7 @@ import functools
 import hmac
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -57,11 +64,16 @@ def keyed(value: str, key: bytes) -> str:
 def main() -> None:
     from pyspark.sql import SparkSession
 
-    model_uri, source, target = sys.argv[1:4]
-    key = bytes.fromhex(input("key of the digests, in hexadecimal: "))
+    model_uri, source, target, key_file = sys.argv[1:5]
+    key = Path(key_file).read_bytes()
     spark = SparkSession.builder.getOrCreate()
+    # Under its own name the module is shipped and imported once by each worker; a function of __main__ would be sent
+    # with every task, without the memory of the model that is loaded already.
+    spark.sparkContext.addPyFile(__file__)
+    from spark_scoring import score_frames as score
+
     records = spark.read.parquet(source).select("text", "patient_id", "in_training")
-    losses = records.mapInPandas(lambda frames: score_frames(frames, model_uri, key), SCHEMA)
+    losses = records.mapInPandas(lambda frames: score(frames, model_uri, key), SCHEMA)
     losses.write.parquet(target)
 
 
