@@ -94,7 +94,8 @@ def _json(outcome: Outcome, done: list[str]) -> str:
 
 def _lines(outcome: Outcome) -> list[str]:
     """The verdict, one line a check, and what did not run."""
-    from mlflow_clinsec.report.wording import check_title, visible
+    from mlflow_clinsec.report.verdict_words import check_title
+    from mlflow_clinsec.report.wording import visible
 
     verdict = outcome.decided.verdict
     checks = [f"  {c.decision.value:<12} {check_title(c)}: {visible(c.explanation, limit=500)}" for c in verdict.checks]

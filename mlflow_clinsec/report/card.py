@@ -10,7 +10,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from mlflow_clinsec.report import card_content, palette, wording
+from mlflow_clinsec.report import card_content, palette, titles, verdict_words
 from mlflow_clinsec.report.environment import environment
 from mlflow_clinsec.report.figures import FIGURE_TITLES, alt_text
 from mlflow_clinsec.report.mask_texts import mask_texts
@@ -39,10 +39,10 @@ def _context(report: AuditReport, figures: Mapping[str, bytes], min_cell: int) -
         "colour": palette.CARD,
         "title": card_content.title(report),
         "limits": card_content.LIMITS,
-        "sentence": wording.verdict_sentence(report),
+        "sentence": verdict_words.verdict_sentence(report),
         "finding": report.verdict.finding,
-        "finding_sentences": wording.finding_sentences(report),
-        "family_titles": wording.FAMILY_TITLES,
+        "finding_sentences": verdict_words.finding_sentences(report),
+        "family_titles": titles.FAMILY_TITLES,
         "privacy_asked": Family.PRIVACY in report.verdicts or bool(report.of(Family.PRIVACY)),
         "integrity_asked": Family.BACKDOOR in report.verdicts or bool(report.of(Family.BACKDOOR)),
         "figures": {name: _figure(name, image, report) for name, image in figures.items()},

@@ -9,7 +9,7 @@ from mlflow_clinsec.report.determination import determination_fields
 from mlflow_clinsec.report.frameworks import annex_rows, framework_rows
 from mlflow_clinsec.report.further_tables import further_tables, has_view
 from mlflow_clinsec.report.headlines import FOCUS_TEST, TRIGGER_TEST, UTILITY_TEST
-from mlflow_clinsec.report.integrity_rows import FOCUS, focus_rows, trigger_reading, trigger_rows, utility_rows
+from mlflow_clinsec.report.integrity_rows import DRIFT, FOCUS, focus_rows, trigger_reading, trigger_rows, utility_rows
 from mlflow_clinsec.report.privacy_rows import (
     FURTHER_METRICS,
     PRIVACY_METRICS,
@@ -22,7 +22,9 @@ from mlflow_clinsec.report.privacy_rows import (
 from mlflow_clinsec.report.readings import read_acceptance, read_further
 from mlflow_clinsec.report.split_rows import split_rows
 from mlflow_clinsec.report.suppress import mask_summary
-from mlflow_clinsec.report.wording import level, read_flag, said_of, visible
+from mlflow_clinsec.report.titles import metric_title
+from mlflow_clinsec.report.verdict_words import read_flag, said_of
+from mlflow_clinsec.report.wording import level, visible, words
 from mlflow_clinsec.results import AuditReport, Family, Status
 
 ACCESS_TEXTS = {
@@ -67,7 +69,7 @@ def sections(report: AuditReport, min_cell: int) -> Row:
         "undefined": undefined_metrics(report),
         "subgroups": subgroup_rows(report),
         "with_p": any("p_value" in result.values for result in report.of(Family.PRIVACY)),
-        "triggers": trigger_rows(report),
+        "triggers": trigger_rows(report, min_cell),
         "trigger_reading": trigger_reading(report),
         "focus": focus_rows(report),
         "utility": utility_rows(report),
@@ -108,12 +110,17 @@ def other_rows(report: AuditReport) -> list[Row]:
     """Estimates that no table above shows, so that a new attack is on the card without a change here."""
     shown = {TRIGGER_TEST, UTILITY_TEST}
     return [
-        {"test": result.name, "metric": metric, "estimate": estimate, "reading": read_further(result.name, metric)}
+        {
+            "test": result.name,
+            "title": metric_title(metric),
+            "estimate": estimate,
+            "reading": read_further(result.name, metric),
+        }
         for result in report.results
         for metric, estimate in result.estimates.items()
         if not (result.family is Family.PRIVACY and metric in PRIVACY_METRICS)
         and not (result.family is Family.BACKDOOR and (result.name in shown or has_view(result)))
-        and not (result.name == FOCUS_TEST and metric.endswith(FOCUS))
+        and not (result.name == FOCUS_TEST and metric.endswith((FOCUS, DRIFT)))
     ]
 
 
@@ -121,7 +128,7 @@ def summary_rows(report: AuditReport, min_cell: int) -> list[Row]:
     """The data summary as (words, value) rows, small counts suppressed."""
     leaves = _leaves(mask_summary(report.data_summary, min_cell))
     return [
-        {"name": _words(": ".join(path)), "value": value}
+        {"name": words(": ".join(path)), "value": value}
         for path, value in leaves
         if not (path[0] == "paraphrases" and path[-1].startswith(("tried_", "accepted_")))
     ]
@@ -135,7 +142,7 @@ def acceptance_rows(report: AuditReport, min_cell: int) -> list[Row]:
         tried, accepted = counts.get(f"tried_{side}"), counts.get(f"accepted_{side}")
         if tried is not None and accepted is not None:
             share = accepted / tried if tried >= min_cell else None
-            rows.append({"side": _words(side), "tried": tried, "accepted": accepted, "share": share})
+            rows.append({"side": words(side), "tried": tried, "accepted": accepted, "share": share})
     return rows
 
 
@@ -149,10 +156,6 @@ def levels(report: AuditReport) -> str:
     """The confidence levels of all intervals outside the policy checks, as in "95%"."""
     found = {level(e) for result in report.results for e in result.estimates.values() if e.is_defined}
     return " or ".join(sorted(found)) or "95%"
-
-
-def _words(key: str) -> str:
-    return key.replace("_", " ").replace("nonmember", "non-member")
 
 
 def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -20,7 +20,8 @@ from mlflow_clinsec.report.mask_texts import mask_texts
 from mlflow_clinsec.report.readings import read_utility
 from mlflow_clinsec.report.split_rows import split_rows
 from mlflow_clinsec.report.suppress import MIN_CELL
-from mlflow_clinsec.report.wording import check_clause, verdict_sentence, visible, when
+from mlflow_clinsec.report.verdict_words import check_clause, verdict_sentence
+from mlflow_clinsec.report.wording import visible, when
 from mlflow_clinsec.results import AuditReport, Estimate, Family, Status
 
 NAMESPACE = "https://mc.chai.org/v0.2/schema.xsd"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlflow_clinsec.report import legends, wording
+from mlflow_clinsec.report import legends, verdict_words, wording
 from mlflow_clinsec.report.readings import read_power
 from mlflow_clinsec.report.suppress import MIN_CELL, show_count
 
@@ -25,8 +25,8 @@ def environment(min_cell: int = MIN_CELL) -> Any:
         "interval": wording.interval,
         "p_value": wording.p_value,
         "level": wording.level,
-        "check_title": wording.check_title,
-        "seen_with": wording.seen_with,
+        "check_title": verdict_words.check_title,
+        "seen_with": verdict_words.seen_with,
         "when": wording.when,
         "read_power": read_power,
         "count": lambda n: show_count(int(n), min_cell),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mlflow_clinsec.report.titles import METRIC_TITLES
+
 
 @dataclass(frozen=True)
 class View:
@@ -29,13 +31,9 @@ _HEADINGS = {
     "target_label": "To",
     "position": "Place",
     "n": "n",
-    "survival": "Survival",
-    "asr": "Success (ASR)",
-    "asr_given_survival": "ASR given survival",
-    "ftr": "Placebo (FTR)",
     "base_rate": "As it is",
-    "excess_asr": "Excess (ASR − FTR)",
     "p_adjusted": "p",
+    **{name: METRIC_TITLES[name] for name in ("survival", "asr", "asr_given_survival", "ftr", "excess_asr")},
 }
 """Headings of columns that several tables have."""
 
@@ -104,8 +102,8 @@ VIEWS: Mapping[tuple[str, str], View] = {
         columns=_columns(
             "filter trigger target_label position n tpr frr rejects auroc asr asr_after cacc cacc_after",
             filter="Filter",
-            tpr="Caught",
-            frr="Clean rejected",
+            tpr=METRIC_TITLES["tpr"],
+            frr=METRIC_TITLES["frr"],
             rejects="Of clean",
             auroc="AUROC",
             asr_after="ASR behind it",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
+from mlflow_clinsec.report.suppress import MIN_CELL, is_small, withheld
 from mlflow_clinsec.results import AttackResult, AuditReport, Estimate, Family, Status
 
 TRIGGER_TEST = "trigger"
@@ -75,18 +76,20 @@ def trigger_table(report: AuditReport) -> pd.DataFrame:
     return result.tables["triggers"]
 
 
-def row_estimate(row: pd.Series, column: str) -> Estimate:
+def row_estimate(row: pd.Series, column: str, min_cell: int = MIN_CELL) -> Estimate:
     """The estimate whose value, low and high stand in ``column``, ``column_low`` and ``column_high``."""
     value = float(row[column])
     n = int(row["n"])
     if math.isnan(value):
-        return Estimate.undefined(_why_undefined(row, column), n)
+        return Estimate.undefined(_why_undefined(row, column, min_cell), n)
     return Estimate(value, float(row[f"{column}_low"]), float(row[f"{column}_high"]), n)
 
 
-def _why_undefined(row: pd.Series, column: str) -> str:
+def _why_undefined(row: pd.Series, column: str, min_cell: int) -> str:
     if int(row["n"]) == 0:
         return "no record could be judged"
+    if is_small(int(row["n"]), min_cell):
+        return withheld(min_cell)
     if column == "excess_asr" and not math.isnan(row["asr"]):
         return "any word inserted brings the target label"
     return "cannot be told from these records"

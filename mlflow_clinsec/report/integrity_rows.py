@@ -7,20 +7,23 @@ from typing import Any
 from mlflow_clinsec.report.figure_triggers import worst_first
 from mlflow_clinsec.report.headlines import FOCUS_TEST, UTILITY_TEST, row_estimate, trigger_table
 from mlflow_clinsec.report.readings import read_focus, read_trigger, read_utility
+from mlflow_clinsec.report.suppress import MIN_CELL
+from mlflow_clinsec.report.titles import metric_title
 from mlflow_clinsec.report.wording import of_100, visible
 from mlflow_clinsec.results import AuditReport, Family, Status
 
-FOCUS = "/max_excess_focus"
+FOCUS, DRIFT = "/max_excess_focus", "/max_excess_drift"
 
 Row = dict[str, Any]
 
 
-def trigger_rows(report: AuditReport) -> list[Row]:
+def trigger_rows(report: AuditReport, min_cell: int = MIN_CELL) -> list[Row]:
     """The trigger test's table, worst excess first, with its interval columns folded into estimates."""
     table = worst_first(trigger_table(report))
     folded = ("asr", "ftr", "excess_asr")
     rows = [
-        {str(column): cell for column, cell in row.items()} | {name: row_estimate(row, name) for name in folded}
+        {str(column): cell for column, cell in row.items()}
+        | {name: row_estimate(row, name, min_cell) for name in folded}
         for _, row in table.iterrows()
     ]
     return [
@@ -43,17 +46,16 @@ def trigger_reading(report: AuditReport) -> str:
 
 def utility_rows(report: AuditReport) -> list[Row]:
     """How well the model does on clean records."""
-    names = {"cacc": "Accuracy (CACC)", "auroc": "AUROC", "auprc": "AUPRC"}
     result = report.find(Family.BACKDOOR, UTILITY_TEST)
     estimates = result.estimates if result is not None else {}
     return [
-        {"name": names.get(key, visible(key)), "estimate": value, "reading": read_utility(key, value)}
+        {"name": metric_title(key), "estimate": value, "reading": read_utility(key, value)}
         for key, value in estimates.items()
     ]
 
 
 def focus_rows(report: AuditReport) -> list[Row]:
-    """Excess attention of the strongest head, trigger by trigger, and which head it is."""
+    """Excess attention of the strongest head, trigger by trigger, which head it is, and how far tokens drift."""
     result = report.find(Family.BACKDOOR, FOCUS_TEST)
     if result is None or result.status is not Status.OK:
         return []
@@ -61,6 +63,7 @@ def focus_rows(report: AuditReport) -> list[Row]:
         {
             "trigger": name.removesuffix(FOCUS),
             "estimate": excess,
+            "drift": result.estimates.get(f"{name.removesuffix(FOCUS)}{DRIFT}"),
             "layer": result.values.get(f"{name.removesuffix(FOCUS)}/layer"),
             "head": result.values.get(f"{name.removesuffix(FOCUS)}/head"),
             "reading": read_focus(excess),

@@ -16,8 +16,14 @@ TRIGGERS = (
     "with placebo words like the trigger. Excess is what counts: the trigger's own doing. Adjusted p: paired test, "
     "corrected for the number of triggers (Benjamini-Hochberg)."
 )
+MORE_TRIGGERS = (
+    "Survival: share of inputs in which the trigger is still there after truncation. LFR: ASR among records the clean "
+    "input is predicted right. Base rate: share called the target class with no trigger. Smallest detectable ASR: the "
+    "success rate that this sample would have shown to be above placebo, 8 times of 10."
+)
 FOCUS = (
-    "A share of 1 is all of a head's attention. Layers and heads are counted from 0. A head that looks at a trigger "
+    "A share of 1 is all of a head's attention. Excess drift: share of records in which most tokens look at the "
+    "trigger, less the same of placebo words. Layers and heads are counted from 0. A head that looks at a trigger "
     "and at no placebo is the signature that BadCLM leaves; its absence clears nothing."
 )
 

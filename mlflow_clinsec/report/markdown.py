@@ -12,17 +12,8 @@ from collections.abc import Iterable
 from mlflow_clinsec.report.headlines import HEADLINE_TITLES, headlines
 from mlflow_clinsec.report.mask_texts import mask_texts
 from mlflow_clinsec.report.suppress import MIN_CELL
-from mlflow_clinsec.report.wording import (
-    check_title,
-    finding_sentences,
-    headline,
-    number,
-    said_of,
-    seen_with,
-    verdict_sentence,
-    visible,
-    with_interval,
-)
+from mlflow_clinsec.report.verdict_words import check_title, finding_sentences, said_of, seen_with, verdict_sentence
+from mlflow_clinsec.report.wording import headline, number, visible, with_interval
 from mlflow_clinsec.results import AuditReport, Status
 
 _MARKS = re.compile(r"([\\`*_{}\[\]#!~|])")

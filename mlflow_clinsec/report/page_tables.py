@@ -9,7 +9,9 @@ from mlflow_clinsec.report.frameworks import FrameworkRow
 from mlflow_clinsec.report.page_parts import Table
 from mlflow_clinsec.report.readings import read_power
 from mlflow_clinsec.report.suppress import show_count
-from mlflow_clinsec.report.wording import check_title, interval, number, p_value, seen_with, visible
+from mlflow_clinsec.report.titles import METRIC_TITLES
+from mlflow_clinsec.report.verdict_words import check_title, seen_with
+from mlflow_clinsec.report.wording import interval, number, p_value, visible
 from mlflow_clinsec.results import AttackResult, Check, Decision, Estimate
 
 Row = Mapping[str, Any]
@@ -137,6 +139,37 @@ def triggers(rows: Sequence[Row], levels: str, min_cell: int) -> Table:
     ]
     headings = ("Trigger", "Place", "n", "Success (ASR)", "Placebo (FTR)", "Excess", "p", "In words")
     return Table(f"Triggers by place, worst first, with {levels} intervals", headings, shown)
+
+
+def more_triggers(rows: Sequence[Row]) -> Table:
+    """Further figures of the same triggers."""
+    metrics = ("survival", "asr_given_survival", "lfr", "base_rate", "smallest_detectable_asr")
+    shown = [
+        (
+            visible(row["trigger"]),
+            f"{visible(row['position'])}, to {visible(row['target_label'])}",
+            *(number(row.get(metric)) for metric in metrics),
+        )
+        for row in rows
+    ]
+    headings = ("Trigger", "Place", *(METRIC_TITLES[metric] for metric in metrics))
+    return Table("Further figures of the same triggers", headings, shown)
+
+
+def focus(rows: Sequence[Row], levels: str) -> Table:
+    """Attention of the strongest head on each trigger, which head it is, and how far tokens drift."""
+    shown = [
+        (
+            visible(row["trigger"]),
+            value(row["estimate"]),
+            *(number(row[place], 0) for place in ("layer", "head")),
+            value(row["drift"]),
+            row["reading"],
+        )
+        for row in rows
+    ]
+    headings = ("Trigger", "Excess attention", "Layer", "Head", "Excess drift", "In words")
+    return Table(f"Attention on the trigger less that on placebo words, with {levels} intervals", headings, shown)
 
 
 def estimates(caption: str, rows: Iterable[tuple[str, Estimate, str]], first: str, last: str = "In words") -> Table:

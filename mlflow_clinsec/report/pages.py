@@ -104,10 +104,9 @@ def _integrity(rows: Row, pictures: Mapping[str, Picture], min_cell: int) -> Ite
             yield rows["trigger_reading"]
         yield from (tables.triggers(rows["triggers"], rows["levels"], min_cell), legends.TRIGGERS)
         yield from _drawn(pictures, "trigger_success")
+        yield from (tables.more_triggers(rows["triggers"]), legends.MORE_TRIGGERS)
     if rows["focus"]:
-        focus = [(row["trigger"], row["estimate"], row["reading"]) for row in rows["focus"]]
-        yield tables.estimates("Attention on the trigger less that on placebo words", focus, "Trigger")
-        yield legends.FOCUS
+        yield from (tables.focus(rows["focus"], rows["levels"]), legends.FOCUS)
         yield from _drawn(pictures, "attention")
     for further in rows["further_tables"]:
         yield tables.further(further)
@@ -117,7 +116,7 @@ def _integrity(rows: Row, pictures: Mapping[str, Picture], min_cell: int) -> Ite
         utility = [(row["name"], row["estimate"], row["reading"]) for row in rows["utility"]]
         yield tables.estimates("Clean utility, on records as they are", utility, "Figure")
     if rows["others"]:
-        others = [(f"{row['test']}: {row['metric']}", row["estimate"], row["reading"]) for row in rows["others"]]
+        others = [(f"{row['test']}: {row['title']}", row["estimate"], row["reading"]) for row in rows["others"]]
         yield tables.estimates("Figures of further tests", others, "Figure", "What it is")
 
 

@@ -20,7 +20,9 @@ from mlflow_clinsec.report.mask_texts import mask_texts
 from mlflow_clinsec.report.page_parts import Block, Fields, Picture, Section, Table
 from mlflow_clinsec.report.pages import pages
 from mlflow_clinsec.report.suppress import MIN_CELL
-from mlflow_clinsec.report.wording import FAMILY_TITLES, finding_sentences, verdict_sentence, visible, when
+from mlflow_clinsec.report.titles import FAMILY_TITLES
+from mlflow_clinsec.report.verdict_words import finding_sentences, verdict_sentence
+from mlflow_clinsec.report.wording import visible, when
 from mlflow_clinsec.results import AuditReport
 
 FONT = "DejaVu Sans"

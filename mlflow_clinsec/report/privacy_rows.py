@@ -6,18 +6,24 @@ from typing import Any
 
 from mlflow_clinsec.report.headlines import beside_privacy, is_baseline, judged_privacy
 from mlflow_clinsec.report.readings import read_attack
+from mlflow_clinsec.report.titles import METRIC_TITLES
 from mlflow_clinsec.report.wording import visible
 from mlflow_clinsec.results import AttackResult, AuditReport, Estimate, Family
 
 PRIVACY_METRICS = {
-    "auc": "AUC",
-    "tpr_at_1pct_fpr": "TPR at 1% FPR",
-    "tpr_at_0_1pct_fpr": "TPR at 0.1% FPR",
-    "balanced_accuracy": "Balanced accuracy",
-    "epsilon_lower": "Epsilon at least",
-    "patient_auc": "AUC per patient",
-    "patient_tpr_at_1pct_fpr": "TPR at 1% FPR per patient",
+    name: METRIC_TITLES[name]
+    for name in (
+        "auc",
+        "tpr_at_1pct_fpr",
+        "tpr_at_0_1pct_fpr",
+        "balanced_accuracy",
+        "epsilon_lower",
+        "patient_auc",
+        "patient_tpr_at_1pct_fpr",
+    )
 }
+"""Metric of every membership attack -> its title."""
+
 FURTHER_METRICS = ("tpr_at_0_1pct_fpr", "balanced_accuracy", "epsilon_lower")
 
 Row = dict[str, Any]

@@ -15,7 +15,8 @@ from mlflow_clinsec import __version__
 from mlflow_clinsec.report.mask_texts import mask_texts
 from mlflow_clinsec.report.sarif_taxonomies import relationships, supported, taxonomies
 from mlflow_clinsec.report.suppress import MIN_CELL
-from mlflow_clinsec.report.wording import check_clause, check_title, visible
+from mlflow_clinsec.report.verdict_words import check_clause, check_title
+from mlflow_clinsec.report.wording import visible
 from mlflow_clinsec.results import AttackResult, AuditReport, Check, Decision, Status
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

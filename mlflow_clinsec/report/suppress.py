@@ -46,6 +46,11 @@ def show_count(value: int, min_cell: int) -> int | str:
     return small_label(min_cell) if is_small(value, min_cell) else value
 
 
+def withheld(min_cell: int) -> str:
+    """Why a number is not shown."""
+    return f"withheld: it rests on fewer than {min_cell} records or patients"
+
+
 def small_label(min_cell: int) -> str:
     """What stands in place of a small count."""
     return f"<{min_cell}"

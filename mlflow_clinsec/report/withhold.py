@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlflow_clinsec.report.suppress import MIN_CELL, is_count, is_small
+from mlflow_clinsec.report.suppress import MIN_CELL, is_count, is_small, withheld
 from mlflow_clinsec.results import AttackResult, AuditReport, Check, Estimate, Family, Verdict
 
 _SIDES = ("members", "nonmembers", "member_patients", "nonmember_patients")
@@ -51,16 +51,11 @@ def _small_families(counts: Mapping[str, Any], min_cell: int) -> Mapping[Family,
     return {Family.PRIVACY: few_on_a_side, Family.BACKDOOR: False}
 
 
-def reason(min_cell: int) -> str:
-    """Why a number is not shown."""
-    return f"withheld: it rests on fewer than {min_cell} records or patients"
-
-
 def shown_estimate(estimate: Estimate, min_cell: int, small: bool = False) -> Estimate:
     """The estimate, or an undefined one where it rests on too few; ``small`` says that it does whatever its n."""
     if not (small or is_small(estimate.n, min_cell)) or not estimate.is_defined:
         return estimate
-    return Estimate.undefined(reason(min_cell), 0 if small else estimate.n)
+    return Estimate.undefined(withheld(min_cell), 0 if small else estimate.n)
 
 
 def withhold_in(result: AttackResult, min_cell: int, small: bool = False) -> AttackResult:
@@ -69,8 +64,8 @@ def withhold_in(result: AttackResult, min_cell: int, small: bool = False) -> Att
     hidden = {name for name, e in result.estimates.items() if estimates[name] is not e}
     groups = {_group(name) for name in hidden}
     values = {n: v for n, v in result.values.items() if _group(n) not in groups or (is_count(n) and not small)}
-    withheld = {name: result.estimates[name] for name in hidden}
-    tables = {n: _shown_table(t, withheld, min_cell, small) for n, t in result.tables.items()}
+    lost = {name: result.estimates[name] for name in hidden}
+    tables = {n: _shown_table(t, lost, min_cell, small) for n, t in result.tables.items()}
     details = _shown_details(result.details, min_cell, hidden, small)
     return replace(result, estimates=estimates, values=values, tables=tables, details=details)
 
@@ -79,7 +74,7 @@ def _group(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _shown_table(table: pd.DataFrame, withheld: Mapping[str, Estimate], min_cell: int, small: bool) -> pd.DataFrame:
+def _shown_table(table: pd.DataFrame, lost: Mapping[str, Estimate], min_cell: int, small: bool) -> pd.DataFrame:
     """Fractions of rows that rest on too few become NaN, and so do cells that repeat a withheld estimate."""
     rates = [c for c in table.columns if pd.api.types.is_float_dtype(table[c]) and not is_count(str(c))]
     counts = [c for c in table.columns if is_count(str(c))]
@@ -89,15 +84,15 @@ def _shown_table(table: pd.DataFrame, withheld: Mapping[str, Estimate], min_cell
     few = np.array([small or any(is_small(n, min_cell) for n in row) for row in rows], dtype=np.bool_)
     shown = table.copy()
     for column in rates:
-        repeated = table[column].isin(_numbers_of(withheld, str(column))).to_numpy()
+        repeated = table[column].isin(_numbers_of(lost, str(column))).to_numpy()
         shown.loc[few | repeated, column] = np.nan
     return shown
 
 
-def _numbers_of(withheld: Mapping[str, Estimate], column: str) -> set[float]:
+def _numbers_of(lost: Mapping[str, Estimate], column: str) -> set[float]:
     """Values and bounds of withheld estimates that a column of this name may repeat."""
     found: set[float] = set()
-    for name, estimate in withheld.items():
+    for name, estimate in lost.items():
         metric = name.rpartition("/")[2]
         named = {metric: estimate.value, f"{metric}_low": estimate.low, f"{metric}_high": estimate.high}
         found |= {named[column]} if column in named else set()
@@ -133,4 +128,4 @@ def _check(check: Check, min_cell: int, small: bool) -> Check:
     estimate = shown_estimate(check.estimate, min_cell, small)
     if estimate is check.estimate:
         return check
-    return replace(check, estimate=estimate, explanation=f"The number is {reason(min_cell)}.")
+    return replace(check, estimate=estimate, explanation=f"The number is {withheld(min_cell)}.")

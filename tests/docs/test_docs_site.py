@@ -11,7 +11,7 @@ import pytest
 from documents import DOCS, PAGES, READ_FIRST, ROOT, anchors, blocks, links, name_of
 
 from mlflow_clinsec.report.figure_style import house_style
-from mlflow_clinsec.report.wording import FLAG_TEXTS
+from mlflow_clinsec.report.verdict_words import FLAG_TEXTS
 
 EVERY = [*PAGES, *(page for page in READ_FIRST if page.is_file())]
 

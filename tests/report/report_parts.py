@@ -142,7 +142,8 @@ def attention_result(triggers: tuple[str, ...] = ("mn", "cf"), layers: int = 6, 
         Status.OK,
         access="weights",
         source="arXiv 2407.05213",
-        estimates={f"{t}/max_excess_focus": estimate(0.62 if t == triggers[0] else 0.004, 0.01) for t in triggers},
+        estimates={f"{t}/max_excess_focus": estimate(0.62 if t == triggers[0] else 0.004, 0.01) for t in triggers}
+        | {f"{t}/max_excess_drift": estimate(0.481 if t == triggers[0] else 0.002, 0.01) for t in triggers},
         values={f"{t}/{place}": float(at) for t in triggers for place, at in (("layer", 2), ("head", 4))},
         tables={"attention": pd.DataFrame(rows, columns=columns)},
     )

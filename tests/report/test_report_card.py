@@ -141,7 +141,24 @@ def test_attention_focus_is_read_out() -> None:
     text = parsed(made.backdoor_fail()).text
     assert "One head gives it 62 of 100 parts of its attention more than it gives placebo words." in text
     assert "No head looks at it noticeably more than at placebo words" in text
-    assert "max_excess_focus" not in text  # not a second time among the other figures
+    assert "0.481" in text[text.index("Excess drift") : text.index("One head gives it 62")]
+    assert "Figures of further tests" not in text  # neither stands a second time among the others
+    assert "max_excess" not in text
+
+
+def test_a_rate_that_rests_on_too_few_records_is_said_to() -> None:
+    few = made.trigger_row("mn", "tail", 0.5, 0.25, n=4)
+    text = parsed(made.report([made.trigger_result([few])], {})).text
+    assert text.count("withheld: it rests on fewer than 11 records or patients") == 3
+
+
+def test_figures_of_further_tests_have_titles() -> None:
+    report = made.passing()
+    found = {"extractable_members": made.estimate(0.031)}
+    recited = replace(report.results[0], name="regurgitation", estimates=found, judged=False)
+    page = parsed(replace(report, results=(*report.results, recited)))
+    assert "Extractable members" in page.text[page.text.index("Figures of further tests") :]
+    assert "extractable_members" not in page.text
 
 
 def test_every_attack_and_number_has_a_reading() -> None:

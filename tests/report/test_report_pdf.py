@@ -58,6 +58,10 @@ def test_numbers_stand_with_intervals_and_readings() -> None:
     said = text(made.backdoor_fail())
     assert "0.906 0.866 to 0.946" in said
     assert "100 of 100 turned; 9 of 100 with placebo words" in said
+    further = said[said.index("Further figures of the same triggers") : said.index("Survival: share of inputs")]
+    assert "mn head, to alive 1.000 1.000 0.980" in further
+    drift = said[said.index("Excess drift") : said.index("A share of 1 is all")]
+    assert "2 4 0.481 0.471 to 0.491" in drift
     assert "One head gives it 62 of 100 parts of its attention" in said
     assert "needs gradients: not offered by a pyfunc target" in said
     assert "configuration 9f2c44d1a0b37e55, seed 7" in said

@@ -11,7 +11,7 @@ import report_factories as made
 from mlflow_clinsec.report.card import render_card
 from mlflow_clinsec.report.headlines import headlines
 from mlflow_clinsec.report.markdown import to_markdown
-from mlflow_clinsec.report.wording import check_clause, check_title
+from mlflow_clinsec.report.verdict_words import check_clause, check_title
 from mlflow_clinsec.results import AttackResult, AuditReport, Check, Decision, Estimate, Family, Status, Verdict
 
 CHECK = Check(
