@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.precision import full_precision
 from mlflow_clinsec.scoring.vocab import LOWEST_LOGIT, VocabMoments
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,8 @@ class ChunkedHead:
         targets = ids[rows, places].to(chosen.device)
         tall, _ = tile_shape(chosen.device)
         blocks = zip(chosen.split(tall), targets.split(tall), strict=True)
-        return torch.cat([self._block(block, words) for block, words in blocks], dim=1)
+        with full_precision(chosen.device):
+            return torch.cat([self._block(block, words) for block, words in blocks], dim=1)
 
     def logits(self, ids: torch.Tensor) -> torch.Tensor:
         """All logits of one short sequence, float32, shape (n_tokens, vocabulary); for the probe."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from mlflow_clinsec.scoring.heads import TOLERANCE, ChunkedHead, Heads, unwrapped
+from mlflow_clinsec.scoring.precision import computing_dtype
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def can_share(model: Any, head: ChunkedHead, ids: torch.Tensor) -> bool:
         logger.debug("clinsec: beginnings are not shared (%s)", type(error).__name__)
         return False
     whole = _whole(head, probe)
-    tolerance = TOLERANCE.get(next(model.parameters()).dtype, 0.0) * max(1.0, float(whole.abs().max()))
+    tolerance = TOLERANCE.get(computing_dtype(model), 0.0) * max(1.0, float(whole.abs().max()))
     return float((shared - whole).abs().max()) <= tolerance
 
 

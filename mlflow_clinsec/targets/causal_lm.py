@@ -19,6 +19,7 @@ from mlflow_clinsec.scoring.heads import OutputHead, choose_head, input_device
 from mlflow_clinsec.scoring.inputs import padding_id
 from mlflow_clinsec.scoring.limits import context_length
 from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.precision import Precision, computing_in
 from mlflow_clinsec.scoring.sweep import sweep
 from mlflow_clinsec.targets.pair_scorer import PairScorer
 from mlflow_clinsec.targets.protocols import TokenStats
@@ -35,6 +36,7 @@ class CausalLMScorer(PairScorer):
         max_length: tokens per window; the model's own context when None.
         batch_tokens: tokens per batch, padding included.
         adapter: False scores the base of a PEFT model.
+        precision: what passes compute in; see :mod:`mlflow_clinsec.scoring.precision`.
     """
 
     def __init__(
@@ -46,26 +48,29 @@ class CausalLMScorer(PairScorer):
         max_length: int | None = None,
         batch_tokens: int = BATCH_TOKENS,
         adapter: bool = True,
+        precision: Precision = "auto",
     ) -> None:
         super().__init__(tokenizer, scope, min(filter(None, (max_length, context_length(model))), default=None))
         self._model = model
         self._max_length = max_length
         self._batch_tokens = batch_tokens
         self._adapter = adapter
+        self._precision = precision
         self._head: OutputHead | None = None
 
     def _stats(self, pairs: Sequence[EncodedPair]) -> TokenStats:
         with self._as_asked():
             if self._head is None and any(pair.scored.any() for pair in pairs):
                 self._head = choose_head(self._model, max(pairs, key=len).input_ids)
-            return sweep(
-                self._model,
-                pairs,
-                head=self._head,
-                batch_tokens=self._batch_tokens,
-                max_length=self._max_length,
-                description="scoring" if self._adapter else "scoring (base)",
-            )
+            with computing_in(self._precision, self._model):
+                return sweep(
+                    self._model,
+                    pairs,
+                    head=self._head,
+                    batch_tokens=self._batch_tokens,
+                    max_length=self._max_length,
+                    description="scoring" if self._adapter else "scoring (base)",
+                )
 
     def _as_asked(self) -> AbstractContextManager[Any]:
         """The model as it is, or with its adapter switched off."""

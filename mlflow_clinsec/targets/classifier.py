@@ -14,6 +14,7 @@ from mlflow_clinsec.scoring.cache import Memo
 from mlflow_clinsec.scoring.classify import classify_rows, refuse_other_outputs
 from mlflow_clinsec.scoring.inputs import Features, padding_id
 from mlflow_clinsec.scoring.limits import input_length
+from mlflow_clinsec.scoring.precision import Precision, computing_in
 from mlflow_clinsec.scoring.text_encoder import TextEncoder
 from mlflow_clinsec.targets.protocols import AttentionSeen, FloatArray, LabelScorer, Span
 
@@ -27,6 +28,7 @@ class TextClassifier:
         labels: class names in the order of the logits; the model's own ``id2label`` when None.
         max_length: tokens at which texts are cut; never more than the model takes, which is the default.
         batch_tokens: tokens per batch, padding included.
+        precision: what passes compute in; see :mod:`mlflow_clinsec.scoring.precision`.
 
     Raises:
         TargetError: the model is not a single-label classifier.
@@ -40,6 +42,7 @@ class TextClassifier:
         labels: Sequence[str] | None = None,
         max_length: int | None = None,
         batch_tokens: int = BATCH_TOKENS,
+        precision: Precision = "auto",
     ) -> None:
         refuse_other_outputs(model)
         names = model.config.id2label
@@ -47,6 +50,7 @@ class TextClassifier:
         self._model = model
         self._padding_id = padding_id(tokenizer, model)
         self._batch_tokens = batch_tokens
+        self._precision = precision
         self._encoder = TextEncoder(tokenizer, input_length(tokenizer, model, max_length))
 
     @property
@@ -75,7 +79,8 @@ class TextClassifier:
         return self._encoder
 
     def _classify(self, rows: Sequence[Features]) -> list[FloatArray]:
-        return list(classify_rows(self._model, rows, self._padding_id, self._batch_tokens))
+        with computing_in(self._precision, self._model):
+            return list(classify_rows(self._model, rows, self._padding_id, self._batch_tokens))
 
 
 def _key(row: Features) -> bytes:
