@@ -48,6 +48,7 @@ class ScoringConfig:
         batch_tokens: most tokens in one batch, padding counted; 2048 on a processor and 8192 on a GPU when left out.
         max_length: tokens of context; the model's own when left out.
         device: "auto" or a torch device.
+        backend: "vllm" lets vLLM, where it is installed, give token log-probabilities of causal language models.
         time_limit_s: seconds that one call to a function or PythonModel, of at most 256 texts, may take; the audit
             then goes on without the model.
     """
@@ -55,7 +56,12 @@ class ScoringConfig:
     batch_tokens: int | None = setting(None, low=16)
     max_length: int | None = setting(None, low=8)
     device: str = "auto"
+    backend: Literal["transformers", "vllm"] = "transformers"
     time_limit_s: float = setting(3600.0, low=0.1)
+
+    def __post_init__(self) -> None:
+        if self.backend == "vllm" and self.device != "auto":
+            raise ConfigError("scoring.device: vLLM runs where it was built for; leave this at 'auto'.")
 
 
 @dataclass(frozen=True)

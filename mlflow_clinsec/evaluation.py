@@ -126,6 +126,7 @@ def open_target(
         text_column=_function_column(dataset, frame, data, config),
         time_limit_s=scoring.time_limit_s,
         store=store,
+        backend=scoring.backend,
     )
     target = resolve(
         model,

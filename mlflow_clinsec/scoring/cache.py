@@ -206,11 +206,12 @@ class CachedLabelScorer:
 
 
 def _moments(stats: TokenStats) -> NDArray[np.float64]:
-    """What is kept of one text, shape (4, n_tokens)."""
+    """What is kept of one text, shape (4, n_tokens), or (2, n_tokens) where the model shows no moments."""
     rows = [row for row in (stats.logp, stats.mean, stats.std, stats.top) if row is not None]
     return np.stack(rows)
 
 
 def _stats(moments: NDArray[np.float64], token_ids: IntArray) -> TokenStats:
-    logp, mean, std, top = moments
+    logp, *spread, top = moments
+    mean, std = spread or (None, None)
     return TokenStats(np.array([0, len(logp)]), logp, mean, std, token_ids, top)

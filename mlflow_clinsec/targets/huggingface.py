@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -25,6 +25,7 @@ from mlflow_clinsec.targets.prompt_tokens import PromptTokens
 from mlflow_clinsec.targets.protocols import ClassifierWeights, LabelScorer, StorableScorer, Target
 from mlflow_clinsec.targets.tokens import TokenizerView
 from mlflow_clinsec.targets.untrusted import TIME_LIMIT_S
+from mlflow_clinsec.targets.vllm_engine import version
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class TargetOptions:
         text_column: column under which a function gets the texts; a plain list of strings when None.
         time_limit_s: seconds that one call of somebody else's code may take.
         store: where scores are kept between audits; None keeps them in memory.
+        backend: what gives token log-probabilities of causal language models.
     """
 
     batch_tokens: int = BATCH_TOKENS
@@ -50,12 +52,14 @@ class TargetOptions:
     text_column: str | None = None
     time_limit_s: float = TIME_LIMIT_S
     store: Store | None = None
+    backend: Literal["transformers", "vllm"] = "transformers"
 
     def identity(self, model: Any, tokenizer: Any) -> str:
         """What the model's answers under these options depend on, beside the text; "" where it cannot be told, and
         where nothing is kept."""
         found = identity(model, tokenizer, self.device) if self.store is not None else ""
-        return f"{found} {self.scope} {self.max_length}" if found else ""
+        engine = f" vllm {version()}" if self.backend == "vllm" else ""
+        return f"{found} {self.scope} {self.max_length}{engine}" if found else ""
 
     def shelf(self, identity: str, *reading: str) -> Shelf | None:
         """Where the scores of such a model are kept, each way of reading it by itself."""

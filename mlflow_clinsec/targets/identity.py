@@ -38,7 +38,7 @@ def identity(model: Any, tokenizer: Any, device: str) -> str:
     Args:
         device: where the model is to run; see :func:`~mlflow_clinsec.targets.huggingface.place`.
     """
-    if not (_code_is_known(model) and getattr(tokenizer, "is_fast", False)):
+    if not (code_is_known(model) and getattr(tokenizer, "is_fast", False)):
         return ""
     try:
         parts = (_weights(model), _settings(model), _tokenizer(tokenizer), _machine(model, device))
@@ -48,7 +48,7 @@ def identity(model: Any, tokenizer: Any, device: str) -> str:
         return ""
 
 
-def _code_is_known(model: Any) -> bool:
+def code_is_known(model: Any) -> bool:
     """Whether all modules are of the libraries, and none of them was patched or hooked by anybody else.
 
     transformers itself leaves hooks behind where attention weights were asked for.

@@ -28,6 +28,7 @@ from mlflow.exceptions import MlflowException
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import TargetError
 from mlflow_clinsec.scoring.cache import CachedScorer
+from mlflow_clinsec.targets import vllm_engine
 from mlflow_clinsec.targets.classifier import MostProbableLabel
 from mlflow_clinsec.targets.functions import CallableLabelScorer, CallableModel, CallablePredictor
 from mlflow_clinsec.targets.huggingface import TargetOptions, causal_lm_target, classifier_target
@@ -39,6 +40,7 @@ from mlflow_clinsec.targets.replay import precomputed_target
 from mlflow_clinsec.targets.resolve_reference import refuse_missing, with_references
 from mlflow_clinsec.targets.steady import changed_answers, changed_losses
 from mlflow_clinsec.targets.untrusted import UntrustedCalls
+from mlflow_clinsec.targets.vllm_target import vllm_target
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,8 @@ def resolve(
     """
     _refuse_endpoint(model)
     refuse_missing(references)
+    if options.backend == "vllm":
+        _refuse_vllm(model)
     with ExitStack() as undo:  # a model that is refused leaves no thread behind, nor itself on the device
         calls = UntrustedCalls(options.time_limit_s)
         undo.callback(calls.close)
@@ -109,6 +113,21 @@ def _refuse_endpoint(model: Any) -> None:
         )
 
 
+def _refuse_vllm(model: Any) -> None:
+    """vLLM scores causal language models of the transformers flavour, where it is installed.
+
+    Raises:
+        TargetError: this is another model, or it is not.
+    """
+    task = str(getattr(_raw_pipeline(model), "task", ""))
+    if task != "text-generation":
+        raise TargetError(
+            f"{vllm_engine.KEY}: 'vllm' scores causal language models of the transformers flavour only; "
+            f"this is {f'a pipeline for {task!r}' if task else 'another kind of model'}"
+        )
+    vllm_engine.refuse_absent()
+
+
 def _raw_pipeline(model: Any) -> Any:
     """The transformers pipeline inside a transformers-flavour model, or None."""
     flavors = getattr(_metadata(model), "flavors", {})
@@ -124,7 +143,8 @@ def _raw_pipeline(model: Any) -> Any:
 def _pipeline_target(pipeline: Any, name: str, options: TargetOptions, labels: Sequence[str] | None) -> Target:
     task = str(pipeline.task)
     if task == "text-generation":
-        return causal_lm_target(pipeline.model, pipeline.tokenizer, name=name, options=options)
+        make = vllm_target if options.backend == "vllm" else causal_lm_target
+        return make(pipeline.model, pipeline.tokenizer, name=name, options=options)
     if task in ("text-classification", "sentiment-analysis"):
         return classifier_target(pipeline.model, pipeline.tokenizer, name=name, options=options, labels=labels)
     if task == "fill-mask":

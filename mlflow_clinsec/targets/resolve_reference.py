@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from mlflow_clinsec.targets.reference import (
     load_checkpoint,
     refuse_own_code,
 )
+from mlflow_clinsec.targets.vllm_target import VllmScorer, vllm_scorer
 
 TASKS: dict[Kind, tuple[str, ...]] = {
     "causal language model": ("text-generation",),
@@ -111,13 +113,25 @@ def _load_logged(uri: str, kind: Kind, key: str) -> tuple[Any, Any]:
 
 
 def _with_scorers(target: Target, where: Sequence[str], options: TargetOptions) -> Target:
-    pairs = [load_pair(place, "causal language model") for place in where]
-    models = [VisitingScorer(pair[0], options.device, causal_scorer(*pair, options)) for pair in pairs]
-    known = [options.identity(*pair) for pair in pairs]
+    models: list[VisitingScorer | VllmScorer] = []
+    known = []
+    with ExitStack() as undo:  # engines that run already end where a later reference cannot be loaded
+        for place in where:
+            pair = load_pair(place, "causal language model")
+            models.append(_reference_scorer(*pair, options))
+            undo.callback(models[-1].close)
+            known.append(options.identity(*pair))
+        undo.pop_all()
     cached = tuple(cached_scorer(model, options, name) for model, name in zip(models, known, strict=True))
     return replace(
         target, references=cached, identity=joined(target, "reference", *known), close=closing(target, *models)
     )
+
+
+def _reference_scorer(model: Any, tokenizer: Any, options: TargetOptions) -> VisitingScorer | VllmScorer:
+    if options.backend == "vllm":
+        return vllm_scorer(model, tokenizer, options)
+    return VisitingScorer(model, options.device, causal_scorer(model, tokenizer, options))
 
 
 def _with_classifiers(
@@ -159,7 +173,7 @@ def joined(target: Target, role: str, *known: str) -> str:
     return f" | {role} ".join(parts) if all(parts) else ""
 
 
-def closing(target: Target, *loaded: Visitor[Any]) -> Callable[[], None]:
+def closing(target: Target, *loaded: Visitor[Any] | VllmScorer) -> Callable[[], None]:
     """What closes the target and the models loaded beside it."""
 
     def close() -> None:
