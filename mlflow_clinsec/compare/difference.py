@@ -8,10 +8,13 @@ correction is made for comparing many figures: of a hundred, a few may lie apart
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mlflow_clinsec.compare.audits import Audit
+from mlflow_clinsec.compare.audits import Audit, Limit
+from mlflow_clinsec.report.titles import figure_title, title_of_test
+from mlflow_clinsec.report.verdict_words import limit_title
+from mlflow_clinsec.report.wording import visible, words
 from mlflow_clinsec.results import Estimate
 
 ABSENT = "not there"
@@ -31,6 +34,11 @@ class Moved:
     apart: bool
 
     @property
+    def title(self) -> str:
+        """In words."""
+        return figure_title(self.name)
+
+    @property
     def headline(self) -> bool:
         """Whether it is one of the few figures by which runs are sorted, such as ``privacy/worst_auc``."""
         return self.name.count("/") == 1
@@ -43,11 +51,16 @@ class Moved:
 
 @dataclass(frozen=True)
 class Changed:
-    """A setting, parameter, version, count or test that is not the same."""
+    """A setting, parameter, version, count, check or test that is not the same.
+
+    Attributes:
+        title: in words; "" where the name is the user's own.
+    """
 
     name: str
     before: str
     after: str
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,8 +92,8 @@ def difference(before: Audit, after: Audit) -> Difference:
     moved = [pair for pair in pairs if pair.change]
     unlike = {
         "Settings": _changed(before.settings, after.settings),
-        "Data": _changed(_data(before), _data(after)),
-        "Tests": _changed(before.status, after.status),
+        "Data": _changed(_data(before), _data(after), _data_title),
+        "Tests": _changed(before.status, after.status, title_of_test),
         "Parameters": _changed(before.run.params, after.run.params),
         "Tags": _changed(before.run.tags, after.run.tags),
         "Versions": _changed(before.versions, after.versions),
@@ -100,9 +113,11 @@ def _apart(before: Estimate, after: Estimate) -> bool:
     return not any(map(math.isnan, bounds)) and (before.high < after.low or after.high < before.low)
 
 
-def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Changed, ...]:
-    names = [*before, *(name for name in after if name not in before)]
-    pairs = (Changed(name, before.get(name, ABSENT), after.get(name, ABSENT)) for name in names)
+def _changed(
+    before: Mapping[str, str], after: Mapping[str, str], title: Callable[[str], str] = lambda name: ""
+) -> tuple[Changed, ...]:
+    names = dict.fromkeys([*before, *after])
+    pairs = (Changed(name, before.get(name, ABSENT), after.get(name, ABSENT), title(name)) for name in names)
     return tuple(pair for pair in pairs if pair.before != pair.after)
 
 
@@ -110,18 +125,17 @@ def _data(audit: Audit) -> dict[str, str]:
     return {"data set": ", ".join(audit.run.data) or "not named", **audit.counts}
 
 
+def _data_title(name: str) -> str:
+    return words(visible(name)).replace(".", ": ").capitalize()
+
+
 def _checks(before: Audit, after: Audit) -> tuple[Changed, ...]:
     """Every policy check by key: the decision in each audit, and by what limit."""
-    found = [
-        {limit.key: _said(limit.decision.value, limit.threshold) for limit in one.limits} for one in (before, after)
-    ]
-    return tuple(_every(found[0], found[1]))
+    said = [{limit.key: _said(limit) for limit in audit.limits} for audit in (before, after)]
+    titles = {limit.key: limit_title(limit.key, limit.subject) for audit in (before, after) for limit in audit.limits}
+    return tuple(Changed(key, *(one.get(key, "not checked") for one in said), title) for key, title in titles.items())
 
 
-def _said(decision: str, threshold: float) -> str:
-    return f"{decision} at a limit of {threshold:.3g}"
-
-
-def _every(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Changed]:
-    for name in dict.fromkeys([*before, *after]):
-        yield Changed(name, before.get(name, "not checked"), after.get(name, "not checked"))
+def _said(limit: Limit) -> str:
+    why = "" if limit.estimate.is_defined else f": {limit.estimate.reason or 'it could not be computed'}"
+    return f"{limit.decision.value} at a {'lower ' * (limit.bound == 'min')}limit of {limit.threshold:.3g}{why}"

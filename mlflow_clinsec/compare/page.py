@@ -18,6 +18,7 @@ from mlflow_clinsec.report import palette
 from mlflow_clinsec.report.environment import environment
 from mlflow_clinsec.report.figure_comparison import Axes, NumberedPoint, draw_comparison
 from mlflow_clinsec.report.figure_style import house_style, label, png
+from mlflow_clinsec.report.titles import short_title
 from mlflow_clinsec.results import Decision, Estimate
 
 TEMPLATE = "comparison.html.j2"
@@ -28,16 +29,6 @@ UTILITIES = ("utility/auroc", "held_out/nll")
 """What ``--utility`` is by default: the audit's AUROC, and the loss that our training commands log."""
 
 LOWER_IS_BETTER = ("nll", "loss", "perplexity", "error")
-
-TITLES = {
-    AUC: "AUC of the strongest attack",
-    TPR: "TPR at 1% FPR of the strongest",
-    EXCESS: "Worst trigger, above placebo",
-    ASR: "Worst trigger, success (ASR)",
-    CACC: "Accuracy on clean records (CACC)",
-    "utility/auroc": "AUROC on clean records",
-    "held_out/nll": "Held-out NLL, nats per token",
-}
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,8 @@ def render_page(experiment: Experiment, between: Difference | None, utilities: S
         utilities: figures of the audits, or metrics of their runs, that say what a model is worth.
     """
     audits = worst_first(experiment.audits)
-    columns = [name for name in dict.fromkeys((AUC, TPR, EXCESS, ASR, CACC, *utilities)) if _any_has(audits, name)]
+    named = dict.fromkeys((AUC, TPR, EXCESS, ASR, CACC, *utilities))
+    columns = [name for name in named if any(_figures(audit, (name,)) != (None,) for audit in audits)]
     data, config = _groups(audits, "D", _data), _groups(audits, "C", lambda audit: audit.config_digest)
     rows = [
         Row(i, audit, _figures(audit, columns), data[_data(audit)], config[audit.config_digest])
@@ -76,7 +68,7 @@ def render_page(experiment: Experiment, between: Difference | None, utilities: S
         "experiment": experiment,
         "counts": [(d.value, sum(a.decision is d for a in audits)) for d in Decision],
         "cautions": _cautions(audits, data, config),
-        "columns": [TITLES.get(name, name) for name in columns],
+        "columns": [short_title(name) for name in columns],
         "rows": rows,
         "figures": _pictures(rows, [name for name in utilities if _any_has(audits, name)]),
         "data_groups": {group: digest for digest, group in data.items()},
@@ -140,8 +132,8 @@ def _words(what: str, across: str, up: str) -> tuple[str, str, str]:
     last = across.rsplit("/", 1)[-1].lower()
     better = "lower" if any(word in last for word in LOWER_IS_BETTER) else "higher"
     side = "left" if better == "lower" else "right"
-    name = label(TITLES.get(across, across), 60)
-    return f"{name} and {what}: low and {side} is good", f"{name}: {better} is better", TITLES[up]
+    name = label(short_title(across), 60)
+    return f"{name} and {what}: low and {side} is good", f"{name}: {better} is better", short_title(up)
 
 
 def _limits(audits: Sequence[Audit], key: str) -> tuple[float, ...]:

@@ -14,6 +14,9 @@ from mlflow_clinsec.compare.audits import Audit
 from mlflow_clinsec.compare.difference import difference
 from mlflow_clinsec.compare.note import MOST_ROWS, to_note
 from mlflow_clinsec.compare.page import UTILITIES, render_page
+from mlflow_clinsec.results import Decision, Estimate, Family
+
+UNDECIDED = Decision.INCONCLUSIVE
 
 
 class Page(HTMLParser):
@@ -114,11 +117,30 @@ def test_what_changed_between_two() -> None:
     page = Page(render_page(held.experiment(before, after), difference(before, after)))
     assert "What changed from old to new" in page.text
     told = {row[0]: row[1:] for row in page.cells if row}
-    assert told["privacy/worst_auc"][2] == "-0.445"
+    assert told["Strongest privacy attack, AUCprivacy/worst_auc"][2] == "-0.445"  # title over key
     assert told["policy.max_auc"] == ["0.6", "0.9"]
-    assert told["max_auc"] == ["FAIL at a limit of 0.6", "PASS at a limit of 0.6"]
-    assert told["privacy/recall"][0].startswith("failed")
+    assert told["AUC of the worst attackmax_auc"] == ["FAIL at a limit of 0.6", "PASS at a limit of 0.6"]
+    assert told["Privacy: recallprivacy/recall"][0].startswith("failed")
     assert "a figure that moved need not mean that the model did" in page.text
+
+
+def test_what_could_not_be_computed_is_shown_with_its_reason() -> None:
+    report = held.made.inconclusive()
+    few = Estimate.undefined("needs at least 100 non-members, got 40")
+    verdict = report.verdicts[Family.PRIVACY]
+    checks = (*verdict.checks, held.made.check("max_tpr_at_1pct_fpr", Family.PRIVACY, "none", few, 0.05, UNDECIDED))
+    undecided = held.audit(replace(report, verdicts={Family.PRIVACY: replace(verdict, checks=checks)}), "few")
+    alone = Page(render_page(held.experiment(undecided), None))
+    assert any(few.reason in cell for cell in rows(alone)[0])
+    both = Page(render_page(held.experiment(undecided), difference(undecided, held.audit(report, "other"))))
+    assert [f"INCONCLUSIVE at a limit of 0.05: {few.reason}", "not checked"] in [row[1:] for row in both.cells]
+
+
+def test_a_model_is_named_where_its_run_has_another_name() -> None:
+    audit = held.audit(held.made.passing(), "weekly audit")
+    assert f"model {audit.model}" in rows(Page(render_page(held.experiment(audit), None)))[0][1]
+    alike = held.audit(held.made.passing(), audit.model)
+    assert "model " not in rows(Page(render_page(held.experiment(alike), None)))[0][1]
 
 
 def test_what_was_left_out_is_named() -> None:
