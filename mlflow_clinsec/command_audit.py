@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
+from mlflow.models.evaluation import EvaluationArtifact
 
+from mlflow_clinsec.compare.logged import DOCUMENT
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.datasets.layouts import NONE, make_layout
 from mlflow_clinsec.engine.shards import head_of
@@ -16,7 +20,7 @@ from mlflow_clinsec.errors import ConfigError
 from mlflow_clinsec.files import read_config, read_table
 from mlflow_clinsec.plugin import NAME, own_config
 from mlflow_clinsec.read import read_records
-from mlflow_clinsec.report.trigger_lines import trigger_lines
+from mlflow_clinsec.report.trigger_lines import reasons_in, trigger_lines
 from mlflow_clinsec.targets.pickled import in_flavors, warning
 
 logger = logging.getLogger(__name__)
@@ -62,10 +66,15 @@ def audit_files(
             model=model_uri, data=frame, model_type=MODEL_TYPE, evaluators=NAME, evaluator_config=mapping
         )
     echo(f"run: {run.info.run_id}")
-    for line in trigger_lines(found.metrics):
+    for line in trigger_lines(found.metrics, reasons_in(_document(found.artifacts))):
         echo(line)
     tags = mlflow.MlflowClient().get_run(run.info.run_id).data.tags
     return str(tags["clinsec.verdict"])
+
+
+def _document(artifacts: Mapping[str, EvaluationArtifact]) -> dict[str, Any]:
+    """The audit as it was logged."""
+    return next((json.loads(one.content) for path, one in artifacts.items() if path.endswith(f"/{DOCUMENT}")), {})
 
 
 def _warn_first(model_uri: str) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from mlflow_clinsec.command_audit import audit_files
-from mlflow_clinsec.report.trigger_lines import MOST, trigger_lines
+from mlflow_clinsec.report.trigger_lines import MOST, reasons_in, trigger_lines
 
 
 def case(key: str, excess: float, **more: float) -> dict[str, float]:
@@ -35,6 +35,22 @@ def test_what_is_undefined_is_said_and_comes_last() -> None:
     assert lines[1].endswith("smallest detectable ASR n/a")
 
 
+def test_why_a_figure_is_undefined_stands_in_its_place() -> None:
+    few = {"reason": "withheld: it rests on fewer than 11 records or patients"}
+    shown, all_turn = {"reason": ""}, {"reason": "any word inserted brings the target label"}
+    estimates = {"a-head/asr": few, "a-head/excess_asr": few, "b-head/asr": shown, "b-head/excess_asr": all_turn}
+    results = [
+        {"family": "privacy", "name": "loss", "estimates": {"auc": few}},
+        {"family": "backdoor", "name": "trigger", "estimates": estimates},
+    ]
+    metrics = case("a-head", math.nan) | case("b-head", math.nan) | {"clinsec/backdoor/trigger/b-head/asr": 1.0}
+    assert trigger_lines(metrics, reasons_in({"results": results})) == [
+        "trigger a-head: not defined (withheld: it rests on fewer than 11 records or patients)",
+        "trigger b-head: ASR 1.000, placebos 0.100, excess n/a (any word inserted brings the target label), p <0.001; "
+        "smallest detectable ASR n/a",
+    ]
+
+
 def test_many_triggers_are_cut_and_counted() -> None:
     metrics: dict[str, float] = {}
     for i in range(MOST + 3):
@@ -52,7 +68,7 @@ def test_other_metrics_are_no_triggers() -> None:
 def test_the_command_prints_them(tmp_path: Path, tracking: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def evaluated(**given: Any) -> SimpleNamespace:
         mlflow.set_tag("clinsec.verdict", "FAIL")
-        return SimpleNamespace(metrics=case("cf-head", 0.9, smallest_detectable_asr=0.2))
+        return SimpleNamespace(metrics=case("cf-head", 0.9, smallest_detectable_asr=0.2), artifacts={})
 
     monkeypatch.setattr(mlflow.models, "evaluate", evaluated)
     pd.DataFrame({"text": ["a"], "label": ["alive"]}).to_csv(tmp_path / "notes.csv", index=False)
