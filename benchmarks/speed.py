@@ -22,8 +22,8 @@ from benchmarks.membership_fixtures import REAL_TEXT, Attacked, fixtures, prepar
 from benchmarks.speed_import import import_time
 from benchmarks.speed_memory import memory
 from benchmarks.speed_passes import batch_sizes, long_prompts, paraphrases, passes
+from benchmarks.speed_sizes import by_size
 from benchmarks.speed_triggers import triggers
-from benchmarks.sweep_cost import sweep_cost
 
 ABSENT = "not measured: no clone there"
 
@@ -51,7 +51,7 @@ def measurements(arguments: argparse.Namespace) -> Mapping[str, Callable[[], obj
         return triggers(clone, arguments.trigger_records, arguments.repeats) if clone.is_dir() else ABSENT
 
     return {
-        "scores_over_bare_pass": lambda: sweep_cost(text("questions"), arguments.repeats),
+        "scores_over_bare_pass": lambda: by_size(text("questions"), arguments.repeats),
         "naive_over_bare_pass": lambda: passes(text("questions"), arguments.repeats),
         "paraphrases": lambda: paraphrases(text("synthetic"), 5, arguments.repeats),
         "long_prompts": lambda: long_prompts(arguments.repeats),

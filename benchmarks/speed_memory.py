@@ -33,7 +33,7 @@ def peak(kind: str, records: int) -> float:
 
 def memory() -> dict[str, object]:
     """Peaks of the sweep over few and many records, over that of the model and one batch's working set."""
-    one_batch = BATCH_TOKENS // TOKENS
+    one_batch = max(1, BATCH_TOKENS // TOKENS)
     bare, logits = peak("bare", one_batch), peak("logits", 1)
     swept = {records: peak("sweep", records) for records in RECORDS}
     few, many = swept.values()

@@ -108,7 +108,7 @@ def long_prompts(repeats: int) -> dict[str, float]:
 
 
 def batch_sizes(attacked: Attacked, repeats: int) -> dict[str, float]:
-    """The bare pass in batches of so many tokens, over that in batches of 2,048; of two models."""
+    """The bare pass in batches of so many tokens, over that in batches of the default; of two models."""
     texts = within_context(attacked)
     rng, model = np.random.default_rng(0), made_up_model()
     made_up = [EncodedPair(rng.integers(0, VOCABULARY, n), np.arange(n) > 0) for n in rng.integers(120, 384, 12)]
@@ -118,7 +118,7 @@ def batch_sizes(attacked: Attacked, repeats: int) -> dict[str, float]:
             partial(bare_forward, one, pairs, tokens), partial(bare_forward, one, pairs, BATCH_TOKENS), repeats
         )
         for name, (one, pairs) in cases.items()
-        for tokens in (512, GPU_BATCH_TOKENS)
+        for tokens in (256, 512, 2048, GPU_BATCH_TOKENS)
     }
 
 

