@@ -119,7 +119,8 @@ def conclude(
         results: all results, with Holm's correction.
         counts: of records, patients and sides.
     """
-    counts = {**counts, **_trigger_counts(results)}
+    precision = {"precision": target.precision} if target.precision else {}
+    counts = {**counts, **_trigger_counts(results), **precision}
     results = with_corrected_bounds([*results, *_unsteady(target, config)])
     found = decide(evidence_of(results, counts, config.settings()), config.policy, baseline)
     return AuditReport(

@@ -24,6 +24,7 @@ from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.evidence import Evidence
 from mlflow_clinsec.gate.gate import baseline_evidence
 from mlflow_clinsec.per_record import refuse_place
+from mlflow_clinsec.precision_guard import settle
 from mlflow_clinsec.read import read_records, text_column_name
 from mlflow_clinsec.results import AuditReport
 from mlflow_clinsec.silence import Shared, hub_offline, telemetry_off
@@ -127,14 +128,19 @@ def open_target(
         time_limit_s=scoring.time_limit_s,
         store=store,
         backend=scoring.backend,
+        precision=scoring.precision,
     )
-    target = resolve(
-        model,
-        model_uri_or_name=model_name(model),
-        data=data,
-        options=options,
-        labels=sorted(set(data.labels)) if data.labels else None,
-        references=privacy.references if privacy else (),
+    target = settle(
+        lambda chosen: resolve(
+            model,
+            model_uri_or_name=model_name(model),
+            data=data,
+            options=chosen,
+            labels=sorted(set(data.labels)) if data.labels else None,
+            references=privacy.references if privacy else (),
+        ),
+        options,
+        data,
     )
     with ExitStack() as undo:  # what was opened is closed again where a companion cannot be loaded
         undo.callback(target.close)

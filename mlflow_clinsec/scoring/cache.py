@@ -171,6 +171,10 @@ class CachedScorer:
         sizes = [len(prompt) + len(response) for prompt, response in zip(prompts, responses, strict=True)]
         return join_stats(self._memo.get_or_work(keys, Work(sizes, prompts, score, _moments, unpack)))
 
+    def fresh(self) -> CachedScorer:
+        """The same with nothing remembered, in memory or on the shelf."""
+        return CachedScorer(self._inner)
+
     def forget(self) -> None:
         """Drop what is held in memory."""
         self._memo.forget()
@@ -199,6 +203,10 @@ class CachedLabelScorer:
         )
         rows = self._memo.get_or_work([text_key(text) for text in texts], work)
         return np.array(rows, dtype=np.float64).reshape(len(texts), len(self.labels))
+
+    def fresh(self) -> CachedLabelScorer:
+        """The same with nothing remembered, in memory or on the shelf."""
+        return CachedLabelScorer(self._inner)
 
     def forget(self) -> None:
         """Drop what is held in memory."""

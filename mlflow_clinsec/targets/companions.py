@@ -46,7 +46,7 @@ def with_language_model(target: Target, where: str | None, options: TargetOption
         return target
     refuse_missing([where], LANGUAGE_MODEL_KEY)
     model, tokenizer = load_pair(where, "causal language model", LANGUAGE_MODEL_KEY)
-    plain = replace(options, max_length=None, scope="answer", backend="transformers")  # its context is its own
+    plain = TargetOptions(options.batch_tokens, device=options.device, store=options.store)  # its context is its own
     scorer = VisitingScorer(model, options.device, causal_scorer(model, tokenizer, plain))
     known = joined(target, "language model", plain.identity(model, tokenizer))
     return replace(target, language_model=scorer, identity=known, close=closing(target, scorer))

@@ -15,6 +15,7 @@ from mlflow_clinsec.scoring.batches import BATCH_TOKENS, GPU_BATCH_TOKENS
 from mlflow_clinsec.scoring.cache import CachedLabelScorer, CachedScorer, TokenShelf
 from mlflow_clinsec.scoring.encode import Scope
 from mlflow_clinsec.scoring.limits import context_length, input_length
+from mlflow_clinsec.scoring.precision import Precision, can_reduce
 from mlflow_clinsec.store.shelf import Shelf
 from mlflow_clinsec.store.store import Store
 from mlflow_clinsec.targets.causal_lm import CausalLMGenerator, CausalLMScorer
@@ -43,6 +44,7 @@ class TargetOptions:
         time_limit_s: seconds that one call of somebody else's code may take.
         store: where scores are kept between audits; None keeps them in memory.
         backend: what gives token log-probabilities of causal language models.
+        precision: what passes compute in that give token statistics and class probabilities.
     """
 
     batch_tokens: int = BATCH_TOKENS
@@ -53,13 +55,19 @@ class TargetOptions:
     time_limit_s: float = TIME_LIMIT_S
     store: Store | None = None
     backend: Literal["transformers", "vllm"] = "transformers"
+    precision: Precision = "auto"
 
     def identity(self, model: Any, tokenizer: Any) -> str:
         """What the model's answers under these options depend on, beside the text; "" where it cannot be told, and
         where nothing is kept."""
         found = identity(model, tokenizer, self.device) if self.store is not None else ""
         engine = f" vllm {version()}" if self.backend == "vllm" else ""
-        return f"{found} {self.scope} {self.max_length}{engine}" if found else ""
+        rounding = "" if self.precision == "auto" else f" {self.precision}"
+        return f"{found} {self.scope} {self.max_length}{engine}{rounding}" if found else ""
+
+    def computing(self, model: Any) -> str:
+        """What the model's passes compute in where that is not what it was loaded in, else ""."""
+        return "" if self.precision == "auto" or not can_reduce(model) else self.precision
 
     def shelf(self, identity: str, *reading: str) -> Shelf | None:
         """Where the scores of such a model are kept, each way of reading it by itself."""
@@ -98,6 +106,7 @@ def causal_lm_target(
         notes={"reference": "a reference model: name one under privacy.reference"} | _slow_notes(fast),
         digest=model_digest(model, tokenizer),
         identity=known,
+        precision=options.computing(model),
         close=give_back,
     )
 
@@ -152,6 +161,7 @@ def classifier_target(
         notes={"label_reference": "a reference classifier: name one under privacy.reference"} | _slow_notes(fast),
         digest=model_digest(model, tokenizer),
         identity=known and " ".join([known, *inner.labels]),
+        precision=options.computing(model),
         close=give_back,
     )
 
@@ -168,6 +178,7 @@ def text_classifier(
         labels=_class_names(model, labels),
         max_length=options.max_length,
         batch_tokens=options.batch_tokens,
+        precision=options.precision,
     )
 
 
@@ -180,6 +191,7 @@ def causal_scorer(model: Any, tokenizer: Any, options: TargetOptions, adapter: b
         max_length=options.max_length,
         batch_tokens=options.batch_tokens,
         adapter=adapter,
+        precision=options.precision,
     )
 
 

@@ -204,6 +204,7 @@ class Target:
         digest: hex digest of weights and tokenizer where they are at hand, else "".
         unsteady: how answers changed when the model was asked twice; "" where they did not, or nobody asked.
         identity: hex digest and options on which every answer of every role depends; "" where they cannot all be told.
+        precision: what passes compute in where another type than the loaded one was asked for, and how near it comes.
         close: frees what was loaded (device memory, hooks); a no-op by default.
     """
 
@@ -229,6 +230,7 @@ class Target:
     precomputed: bool = False
     digest: str = ""
     identity: str = ""
+    precision: str = ""
     unsteady: str = ""
     close: Callable[[], None] = lambda: None
 
