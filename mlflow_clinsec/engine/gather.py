@@ -10,10 +10,11 @@ import mlflow
 from tqdm.auto import tqdm
 
 from mlflow_clinsec.config import AuditConfig
+from mlflow_clinsec.engine.assembly import Assembly
 from mlflow_clinsec.engine.checkpoint import Checkpoint, folder_state
 from mlflow_clinsec.engine.loading import WorkerPlan, uri_of
 from mlflow_clinsec.engine.ray_pool import score_with_ray
-from mlflow_clinsec.engine.rows import Rows, joined
+from mlflow_clinsec.engine.rows import Rows
 from mlflow_clinsec.engine.shards import Part
 from mlflow_clinsec.engine.worker import Worker
 from mlflow_clinsec.errors import ConfigError
@@ -29,18 +30,22 @@ def gathered(parts: Sequence[Part], own: Worker, model: Any, checkpoint: Checkpo
         own: the worker of this process, which scores where no others do.
         model: the model whose URI other workers load.
     """
-    done: dict[int, Rows] = {}
+    found, todo = Assembly(0, sum(part.rows for part in parts)), []
+    for part in parts:
+        rows = checkpoint.find(part) if checkpoint is not None else None
+        if rows is None:
+            todo.append(part)
+        else:
+            found.put(rows)
     if checkpoint is not None:
-        done = {part.number: rows for part in parts if (rows := checkpoint.find(part)) is not None}
-        logger.info("clinsec: %d of %d parts were done before", len(done), len(parts))
-    todo = [part for part in parts if part.number not in done]
-    with tqdm(total=len(parts), initial=len(done), desc="clinsec: parts", unit="part") as bar:
+        logger.info("clinsec: %d of %d parts were done before", len(parts) - len(todo), len(parts))
+    with tqdm(total=len(parts), initial=len(parts) - len(todo), desc="clinsec: parts", unit="part") as bar:
         for part, rows in _scored(todo, own, model):
-            done[part.number] = rows
+            found.put(rows)
             if checkpoint is not None:
                 checkpoint.keep(part, rows)
             bar.update()
-    return joined([done[number] for number in sorted(done)])
+    return found.rows()
 
 
 def _scored(parts: Sequence[Part], own: Worker, model: Any) -> Iterator[tuple[Part, Rows]]:

@@ -76,18 +76,18 @@ def _refuse_early(own: Worker) -> None:
 
 def _judged(rows: Rows, parts: Sequence[Part], own: Worker, began: Began, baseline: Evidence | None) -> AuditReport:
     config, target = own.config, own.target
-    kept, counts = _kept(rows, own)
-    data = records_of(kept, target.labels, config.group is not None)
+    rows, counts = _kept(rows, own)
+    data = records_of(rows, target.labels, config.group is not None)
     _refuse_shared_patients(data)
     chosen = sampled(data, config.scale.sample, derived_generator(config.seed, "sample"))
-    sample = read_sample(kept.columns[RECORD][chosen], parts, own.columns, config)
+    sample = read_sample(rows.columns[RECORD][chosen], parts, own.columns, config)
     unseen = unseen_records(sample)
     plan = make_plan(config, unseen, target)
     there = run_on_sample(plan.privacy)
     sample, _ = membership_data(Plan(there, ()), sample, target, config) if there else (sample, {})
     counts |= {"sample": {"records": len(sample), "unseen_records": len(unseen)}}
     results = [
-        *(_privacy_result(attack, attack in there, kept, data, sample, own) for attack in plan.privacy),
+        *(_privacy_result(attack, attack in there, rows, data, sample, own) for attack in plan.privacy),
         *(_sampled_result(attack, unseen, own) for attack in plan.backdoor),
     ]
     judged = frozenset(attack.name for attack in plan.attacks if attack.judged)

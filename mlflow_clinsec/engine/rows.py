@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,22 +43,9 @@ class Rows:
 
     def select(self, keep: NDArray[np.bool_]) -> Rows:
         """The kept rows, in order."""
+        if keep.all():
+            return self  # a copy of millions of rows is worth sparing
         return Rows({name: values[keep] for name, values in self.columns.items()}, self.reasons)
-
-
-def joined(parts: Sequence[Rows]) -> Rows:
-    """The rows of all parts, in order of the record's number. A column that one part lacks is left out.
-
-    A part without rows lacks none: it had nothing to say.
-    """
-    filled = [part for part in parts if len(part)] or list(parts[:1])
-    names = [name for name in filled[0].columns if all(name in part.columns for part in filled)]
-    filled.sort(key=lambda part: int(part.columns[RECORD][0]) if len(part) else 0)  # each is in order already
-    columns = {name: np.concatenate([part.columns[name] for part in filled]) for name in names}
-    reasons: dict[str, Reason] = {}
-    for part in reversed(filled):
-        reasons |= part.reasons  # the first record's reason stands, whoever came first
-    return Rows(columns, reasons)
 
 
 def to_bytes(rows: Rows) -> bytes:

@@ -15,10 +15,11 @@ from mlflow_clinsec.attack import Attack
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.datasets.manifest import read_canaries
+from mlflow_clinsec.engine.assembly import Assembly
 from mlflow_clinsec.engine.batch import score_batch
 from mlflow_clinsec.engine.columns import Columns, batch_data, patients
 from mlflow_clinsec.engine.digests import keyed, words_of
-from mlflow_clinsec.engine.rows import MEMBER, PATIENT, RECORD, TEXT, Rows, joined
+from mlflow_clinsec.engine.rows import MEMBER, PATIENT, RECORD, TEXT, Rows
 from mlflow_clinsec.engine.shards import Part, frames_of
 from mlflow_clinsec.privacy import table as privacy_table
 from mlflow_clinsec.targets.protocols import Target
@@ -47,9 +48,11 @@ class Worker:
         Raises:
             DataError, TargetError: see :mod:`mlflow_clinsec.engine.columns`; the model cannot be read.
         """
-        attacks = self._attacks()
+        found = Assembly(part.record, part.rows)
         with _threads(self.config.scale.cpus_per_worker):
-            return joined(list(self._batches(part, attacks)))
+            for rows in self._batches(part, self._attacks()):
+                found.put(rows)
+        return found.rows()
 
     def _attacks(self) -> tuple[Attack, ...]:
         privacy = self.config.privacy

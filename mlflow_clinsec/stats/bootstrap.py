@@ -46,6 +46,8 @@ MANY = 20_000
 """Clusters from which on draws are counted one by one: the same distribution as a multinomial draw, ten times faster
 there, and other numbers."""
 
+_BYTE = np.iinfo(np.uint8).max
+
 
 @dataclass(frozen=True)
 class RankingEstimates:
@@ -131,9 +133,11 @@ def cluster_weights(
     stratum_of_record = np.zeros(index.size) if strata is None else np.asarray(strata)
     same_length(group=index, strata=stratum_of_record)
     stratum = stratum_of_record[np.unique(index, return_index=True)[1]]
-    weights = np.empty((n_boot, k), dtype=np.int32)
-    for value in np.unique(stratum):
-        columns = np.flatnonzero(stratum == value)
+    strata_columns = [np.flatnonzero(stratum == value) for value in np.unique(stratum)]
+    # Among many clusters a count above 255 has a probability below 1e-500; a byte each is a fourth of the memory.
+    narrow = all(columns.size >= MANY or columns.size <= _BYTE for columns in strata_columns)
+    weights = np.empty((n_boot, k), dtype=np.uint8 if narrow else np.int32)
+    for columns in strata_columns:
         if columns.size >= MANY:
             for draw in weights:
                 draw[columns] = np.bincount(rng.integers(columns.size, size=columns.size), minlength=columns.size)

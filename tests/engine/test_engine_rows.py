@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from mlflow_clinsec.data import AuditData
+from mlflow_clinsec.engine.assembly import Assembly
 from mlflow_clinsec.engine.checkpoint import Checkpoint
 from mlflow_clinsec.engine.digests import keyed, on_both_sides, patient_codes, words_of
-from mlflow_clinsec.engine.rows import Rows, from_bytes, joined, to_bytes
+from mlflow_clinsec.engine.rows import Rows, from_bytes, to_bytes
 from mlflow_clinsec.engine.sample import sampled
 from mlflow_clinsec.engine.shards import Part
 from mlflow_clinsec.errors import ConfigError
@@ -24,6 +25,13 @@ def _rows(*records: int, **reasons: tuple[str, str]) -> Rows:
     return Rows(
         {"record": numbers, "score/loss": numbers / 3.0, "table": np.stack([numbers, -numbers], axis=1)}, reasons
     )
+
+
+def joined(parts: list[Rows], size: int = 7) -> Rows:
+    found = Assembly(0, size)
+    for rows in parts:
+        found.put(rows)
+    return found.rows()
 
 
 def test_parts_are_joined_in_the_records_order() -> None:
@@ -42,6 +50,12 @@ def test_a_part_without_records_says_nothing() -> None:
     empty = Rows({"record": np.array([], dtype=np.int64)})
     assert joined([empty, _rows(1, 2)]).columns["score/loss"].tolist() == [1 / 3, 2 / 3]
     assert len(joined([empty])) == 0
+
+
+def test_a_column_that_one_part_lacks_is_left_out_and_gaps_are_closed() -> None:
+    lacking = Rows({"record": np.array([3, 5])})
+    found = joined([_rows(0, 1), lacking])
+    assert {name: values.tolist() for name, values in found.columns.items()} == {"record": [0, 1, 3, 5]}
 
 
 def test_bytes_and_back() -> None:
