@@ -3,7 +3,8 @@
     python -m benchmarks.cache [--patients N]
 
 Audits a small question-answering model four times over one cache: first; with other attacks; with another policy;
-and a new version of the model with the rewrites of the first. Prints one JSON object last.
+and a new version of the model with the rewrites of the first. Then tests the triggers of a small classifier: first;
+again; and those of its new version. Prints one JSON object last.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.cache_triggers import trigger_reuse
 from mlflow_clinsec.audit import run_audit
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.datasets import generate_corpus
@@ -90,7 +92,8 @@ def main() -> None:
             "new_version": audit(models[1], FIRST, {}),
         }
         size = (folder / "cache" / "scores.sqlite").stat().st_size
-    print(json.dumps(_summary(found, len(records), size) | _digest_cost(models[0], tokenizer)))
+        triggers = trigger_reuse(40, folder / "triggers")
+    print(json.dumps(_summary(found, len(records), size) | _digest_cost(models[0], tokenizer) | {"triggers": triggers}))
 
 
 def _audit(
