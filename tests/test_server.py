@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+from headless_chromium import headless_chromium
 from live_server import tracking_server
 
 from mlflow_clinsec.datasets import generate_corpus
@@ -75,26 +75,13 @@ def test_metrics_tags_and_artifacts_arrive_over_http(audited: tuple[str, Any]) -
 
 @pytest.mark.browser
 def test_a_person_sees_the_run_and_the_card(audited: tuple[str, Any], tmp_path: Path) -> None:
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("headless Chromium and its driver are not installed")
-    from selenium import webdriver
+    pytest.importorskip("selenium.webdriver")
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
     server, run = audited
-    options = webdriver.ChromeOptions()
-    for flag in ("headless", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"):
-        options.add_argument(f"--{flag}")
-    for flag in (
-        "disable-component-update",
-        "disable-sync",
-        "window-size=1400,1100",
-        f"user-data-dir={tmp_path / 'c'}",
-    ):
-        options.add_argument(f"--{flag}")
     pictures = Path(os.environ.get("CLINSEC_PICTURES", tmp_path))
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    try:
+    with headless_chromium(tmp_path / "profile", window="1400,1100") as browser:
         page = f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
         browser.get(page)
         WebDriverWait(browser, 60).until(lambda b: "clinsec" in b.find_element(By.TAG_NAME, "body").text)
@@ -103,8 +90,6 @@ def test_a_person_sees_the_run_and_the_card(audited: tuple[str, Any], tmp_path: 
         WebDriverWait(browser, 60).until(lambda b: _card_text(b, By))
         browser.save_screenshot(str(pictures / "card.png"))
         assert any(word in _card_text(browser, By) for word in ("PASS", "FAIL", "INCONCLUSIVE"))
-    finally:
-        browser.quit()
 
 
 def _card_text(browser: Any, by: Any) -> str:

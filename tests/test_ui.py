@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import mlflow
 import pytest
 from click.testing import CliRunner
+from headless_chromium import headless_chromium
 from live_server import tracking_server
 from mlflow import MlflowClient
 
@@ -27,17 +27,6 @@ import report_factories as made
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
-FLAGS = (
-    "headless",
-    "no-sandbox",
-    "disable-gpu",
-    "hide-scrollbars",
-    "no-first-run",
-    "disable-background-networking",
-    "disable-component-update",
-    "disable-sync",
-    "window-size=1700,1050",
-)
 PATIENCE = 120
 """Seconds until a page must show what is asked for; the UI loads slowly on a busy machine."""
 
@@ -94,17 +83,8 @@ def _log(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("no Chromium with chromedriver on the path")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(f"--{flag}")
-    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield window
-    window.quit()
+    with headless_chromium(tmp_path_factory.mktemp("profile"), window="1700,1050") as window:
+        yield window
 
 
 def wait_for(browser: Any, ready: Callable[[Any], Any]) -> Any:
