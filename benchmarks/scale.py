@@ -1,9 +1,11 @@
 """What audits on files cost: records per second, what Ray adds to it, the driver's memory, and statistics of a million.
 
     python -m benchmarks.scale [--records 4000] [--memory 10000,100000] [--scores 1000000]
+    python -m benchmarks.scale --audit 1000000
 
-prints one JSON object last. Records are generated and the model is tiny and untrained: the engine's own work is not
-hidden behind the model's. CPU seconds are reported beside wall seconds, because they do not depend on what else runs.
+prints one JSON object last; the second form audits so many records from end to end, twice. Records are generated and the
+model is tiny and untrained: the engine's own work is not hidden behind the model's. CPU seconds are reported beside wall
+seconds, because they do not depend on what else runs.
 """
 
 from __future__ import annotations
@@ -22,8 +24,18 @@ from typing import Any
 
 import mlflow
 import numpy as np
-import pandas as pd
 
+from benchmarks.scale_audit import audits
+from benchmarks.scale_parts import (
+    NOTES_EACH,
+    TIMES,
+    TimedWorker,
+    generate,
+    memory_mib,
+    reset_peak,
+    save_model,
+    settings,
+)
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.engine import ray_pool
@@ -38,56 +50,6 @@ from mlflow_clinsec.stats.bootstrap import group_means, ranking_bootstrap
 from mlflow_clinsec.stats.epsilon import epsilon_lower
 from mlflow_clinsec.stats.tests import permutation_auc_test
 from mlflow_clinsec.targets.protocols import Target
-
-WORDS = 40
-NOTES_EACH = 4
-TIMES = "CLINSEC_BENCHMARK_TIMES"
-"""Environment variable with the folder in which workers leave their CPU seconds."""
-
-
-def generate(folder: Path, records: int, words: int = WORDS, files: int = 4) -> str:
-    """Notes of random words, four a patient, in Parquet files."""
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    vocabulary = np.array([f"word{i}" for i in range(300)])
-    for number, rows in enumerate(np.array_split(np.arange(records), files)):
-        texts = [" ".join(row) for row in vocabulary[rng.integers(300, size=(len(rows), words))]]
-        patient = rows // NOTES_EACH
-        frame = pd.DataFrame({"text": texts, "patient": patient, "member": patient % 2 == 0})
-        frame.to_parquet(folder / f"{number:03d}.parquet", row_group_size=5000)
-    return str(folder)
-
-
-def settings(data_path: str, model: str, **parts: Any) -> AuditConfig:
-    privacy = {"member": "member", "group": "patient", "attacks": ["loss", "zlib", "min_k", "min_k_plus_plus"]}
-    scale = {"part_records": 500, "batch_records": 250, "model_uri": model, **parts.pop("scale", {})}
-    return AuditConfig.from_mapping({"privacy": privacy, "data_path": data_path, "scale": scale, **parts})
-
-
-def save_model(folder: Path) -> str:
-    from transformers import pipeline
-
-    from mlflow_clinsec.training.models import small_causal_lm
-    from mlflow_clinsec.training.tokenizers import train_tokenizer
-
-    tokenizer = train_tokenizer([f"word{i}" for i in range(300)], "causal-lm", vocab_size=400)
-    model = small_causal_lm(tokenizer, seed=0, width=128, layers=4, heads=4)
-    pipe = pipeline("text-generation", model=model, tokenizer=tokenizer)
-    mlflow.transformers.save_model(pipe, str(folder), pip_requirements=["torch"])
-    return str(folder)
-
-
-class TimedWorker(ray_pool.RemoteWorker):
-    """Leaves the CPU seconds of its scoring, loading left out, in a file of its own."""
-
-    def score(self, part: Any) -> Rows | str:
-        if self._worker is None:
-            self._worker = self._plan.build()
-        started = time.process_time()
-        found = super().score(part)
-        with (Path(os.environ[TIMES]) / f"{os.getpid()}").open("a") as file:
-            file.write(f"{time.process_time() - started}\n")
-        return found
 
 
 def throughput(folder: Path, records: int) -> dict[str, Any]:
@@ -139,22 +101,16 @@ def read_only(data: str) -> dict[str, float]:
     frame = head_of(data, 8)
     blank = AuditData((), (), np.array([], dtype=np.int64))
     worker = Worker(config, Target("none", "none"), columns_of(frame, config), b"key", blank)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
-    before, started = _memory("VmRSS"), time.process_time()
+    reset_peak()
+    before, started = memory_mib("VmRSS"), time.process_time()
     rows = gathered(parts_of(data, 10_000), worker, None, None)
     return {
         "records": len(rows),
         "before_mib": before,
-        "peak_mib": _memory("VmHWM"),
+        "peak_mib": memory_mib("VmHWM"),
         "rows_mib": sum(values.nbytes for values in rows.columns.values()) / 2**20,
         "cpu_s": time.process_time() - started,
     }
-
-
-def _memory(name: str) -> float:
-    """A figure of Linux's for this process, in MiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
 
 
 def statistics(records: int) -> dict[str, float]:
@@ -189,10 +145,15 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=4000)
     parser.add_argument("--memory", default="10000,100000")
     parser.add_argument("--scores", type=int, default=1_000_000)
+    parser.add_argument("--audit", type=int, default=0)
     parser.add_argument("--read", default="")
     chosen = parser.parse_args()
     if chosen.read:
         print(json.dumps(read_only(chosen.read)))
+        return
+    if chosen.audit:
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(audits(Path(folder), chosen.audit)))
         return
     found: dict[str, Any] = {"statistics": statistics(chosen.scores)} if chosen.scores else {}
     found["driver_memory"] = [driver_memory(int(size)) for size in filter(None, chosen.memory.split(","))]
