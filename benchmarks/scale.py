@@ -3,9 +3,9 @@
     python -m benchmarks.scale [--records 4000] [--memory 10000,100000] [--scores 1000000]
     python -m benchmarks.scale --audit 1000000
 
-prints one JSON object last; the second form audits so many records from end to end, twice. Records are generated and the
-model is tiny and untrained: the engine's own work is not hidden behind the model's. CPU seconds are reported beside wall
-seconds, because they do not depend on what else runs.
+prints one JSON object last; the second form audits so many records from end to end, twice. Records are generated and
+the model is tiny and untrained: the engine's own work is not hidden behind the model's. CPU seconds are reported beside
+wall seconds, because they do not depend on what else runs.
 """
 
 from __future__ import annotations

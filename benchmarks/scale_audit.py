@@ -1,6 +1,6 @@
 """One audit of generated records from end to end, by one process here and by two workers on Ray: what each step takes.
 
-Run by ``python -m benchmarks.scale --audit RECORDS``. Each audit has a process of its own, and so its own peak of memory.
+Run by ``python -m benchmarks.scale --audit RECORDS``. Each audit has a process, and so a peak of memory, of its own.
 Records are short and the model is as small as models get, so that the engine's work shows beside the model's.
 """
 
