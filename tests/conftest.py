@@ -44,19 +44,10 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def tracking(tmp_path: Path) -> Iterator[str]:
     """A fresh SQLite store and artifact folder; leaked runs are ended afterwards."""
-    import mlflow
+    from tracking_stores import tracking_store
 
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    experiment = mlflow.create_experiment("audit", artifact_location=(tmp_path / "artifacts").as_uri())
-    mlflow.set_experiment(experiment_id=experiment)
-    yield uri
-    while mlflow.active_run():
-        mlflow.end_run()
-    mlflow.set_tracking_uri(before)
-    mlflow.set_registry_uri(None)
+    with tracking_store(tmp_path) as uri:
+        yield uri
 
 
 @pytest.fixture(scope="session")

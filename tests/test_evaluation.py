@@ -8,37 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 from mlflow.exceptions import MlflowException
+from tracking_stores import PRIVACY, evaluate, tracking_store, with_members
 from transformers import AutoModelForCausalLM
 
 from mlflow_clinsec.datasets import generate_corpus
 from mlflow_clinsec.errors import ClinSecError
-from mlflow_clinsec.evaluation import evaluation_frame, tracing_off
 from mlflow_clinsec.training.log import log_trained_model
 from mlflow_clinsec.training.models import small_causal_lm, small_encoder, with_lora
 from mlflow_clinsec.training.tokenizers import train_tokenizer
 
 REQUIREMENTS = ["torch", "transformers"]
-PRIVACY = {"member": "in_training", "group": "patient_id", "split": "random", "bootstrap": 200}
 BACKDOOR = {"triggers": ["mn"], "target_label": "alive", "positions": ["head"], "max_records": 24}
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One tracking store with a registered question-answering model and a registered classifier."""
     folder = tmp_path_factory.mktemp("store")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    experiment = mlflow.create_experiment("audits", artifact_location=(folder / "artifacts").as_uri())
-    mlflow.set_experiment(experiment_id=experiment)
-    yield folder
-    while mlflow.active_run():
-        mlflow.end_run()
+    with tracking_store(folder):
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +39,12 @@ def corpus() -> Any:
 
 @pytest.fixture(scope="module")
 def qa(corpus: Any) -> pd.DataFrame:
-    return _with_members(corpus.qa.groupby("patient_id").head(1).head(60))
+    return with_members(corpus.qa.groupby("patient_id").head(1).head(60))
 
 
 @pytest.fixture(scope="module")
 def notes(corpus: Any) -> pd.DataFrame:
-    return _with_members(corpus.notes.groupby("patient_id").head(1).head(60))
-
-
-def _with_members(frame: pd.DataFrame) -> pd.DataFrame:
-    patients = frame["patient_id"].unique()
-    return frame.assign(in_training=frame["patient_id"].isin(patients[::2])).reset_index(drop=True)
+    return with_members(corpus.notes.groupby("patient_id").head(1).head(60))
 
 
 @pytest.fixture(scope="module")
@@ -88,15 +74,6 @@ def _log(model: Any, tokenizer: Any, task: str, name: str) -> Any:
     return info
 
 
-def _evaluate(model: Any, data: Any, config: dict[str, Any], **arguments: Any) -> tuple[Any, Any]:
-    """Evaluate in a run of its own; the result and the run."""
-    with mlflow.start_run() as run:
-        result = mlflow.models.evaluate(
-            model=model, data=data, model_type="clinical", evaluators="clinsec", evaluator_config=config, **arguments
-        )
-    return result, mlflow.get_run(run.info.run_id)
-
-
 def _points(run: Any) -> dict[str, int]:
     client = mlflow.MlflowClient()
     return {name: len(client.get_metric_history(run.info.run_id, name)) for name in run.data.metrics}
@@ -113,7 +90,7 @@ MODEL_URIS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("kind", MODEL_URIS)
 def test_language_model_by_every_uri(kind: str, language_model: Any, qa: pd.DataFrame) -> None:
-    result, run = _evaluate(MODEL_URIS[kind](language_model), qa, {"privacy": PRIVACY | {"attacks": ["loss"]}})
+    result, run = evaluate(MODEL_URIS[kind](language_model), qa, {"privacy": PRIVACY | {"attacks": ["loss"]}})
     assert 0 <= result.metrics["clinsec/privacy/loss/auc"] <= 1
     assert run.data.metrics["clinsec/privacy/loss/auc"] == pytest.approx(result.metrics["clinsec/privacy/loss/auc"])
     assert set(_points(run).values()) == {1}
@@ -124,7 +101,7 @@ def test_language_model_by_every_uri(kind: str, language_model: Any, qa: pd.Data
 
 
 def test_all_default_attacks_on_a_language_model(language_model: Any, qa: pd.DataFrame) -> None:
-    result, run = _evaluate(language_model.model_uri, qa, {"privacy": PRIVACY})
+    result, run = evaluate(language_model.model_uri, qa, {"privacy": PRIVACY})
     ran = {name.split("/")[2] for name in result.metrics if name.endswith("/auc")}
     assert {"loss", "zlib", "min_k", "min_k_plus_plus", "paraphrase_gap", "paraphrase_only", "blind"} <= ran
     assert run.data.tags["clinsec.verdict"] in {"PASS", "FAIL", "INCONCLUSIVE"}
@@ -142,7 +119,7 @@ def test_classifier_with_every_kind_of_data(data_kind: str, classifier: Any, not
     elif data_kind == "with targets":
         arguments["targets"] = "outcome"
         config = config | {"data": {"text": "text"}}
-    result, run = _evaluate(classifier.model_uri, data, config, **arguments)
+    result, run = evaluate(classifier.model_uri, data, config, **arguments)
     assert "clinsec/backdoor/worst_excess_asr" in result.metrics
     assert "clinsec/privacy/confidence/auc" in result.metrics
     assert set(_points(run).values()) == {1}
@@ -155,39 +132,8 @@ def test_numpy_data(classifier: Any, notes: pd.DataFrame) -> None:
     }
     table = notes[["text", "in_training", "patient_id"]].to_numpy(dtype=object)
     labels = notes["outcome"].to_numpy()
-    result, _ = _evaluate(classifier.model_uri, table, config, targets=labels)
+    result, _ = evaluate(classifier.model_uri, table, config, targets=labels)
     assert 0 <= result.metrics["clinsec/privacy/confidence/auc"] <= 1
-
-
-def _constant(frame: Any) -> Any:
-    return ["alive"] * len(frame)
-
-
-def _probabilities(frame: Any) -> Any:
-    return pd.DataFrame({"alive": np.full(len(frame), 0.7), "died": np.full(len(frame), 0.3)})
-
-
-def test_labels_only_function_is_no_pass(store: Path, notes: pd.DataFrame) -> None:
-    _, run = _evaluate(_constant, notes, {"privacy": PRIVACY, "data": {"label": "outcome", "text": "text"}})
-    assert run.data.tags["clinsec.verdict"] == "INCONCLUSIVE"
-
-
-def test_probability_function(store: Path, notes: pd.DataFrame) -> None:
-    config = {"privacy": PRIVACY, "data": {"label": "outcome", "text": "text"}}
-    result, _ = _evaluate(_probabilities, notes, config)
-    assert result.metrics["clinsec/privacy/entropy/auc"] == pytest.approx(0.5)  # the same for every record
-
-
-def test_precomputed_columns_without_a_model(store: Path, notes: pd.DataFrame) -> None:
-    rng = np.random.default_rng(0)
-    frame = notes.assign(nll=rng.normal(size=len(notes)) - 3.0 * notes["in_training"] + 10)
-    config = {
-        "privacy": PRIVACY | {"attacks": ["loss"]},
-        "data": {"text": "text"},
-        "precomputed": {"nll": "nll"},
-    }
-    result, _ = _evaluate(None, frame, config)
-    assert result.metrics["clinsec/privacy/loss/auc"] > 0.9
 
 
 def test_a_peft_model_brings_its_base_as_reference(store: Path, corpus: Any, qa: pd.DataFrame, tmp_path: Path) -> None:
@@ -204,7 +150,7 @@ def test_a_peft_model_brings_its_base_as_reference(store: Path, corpus: Any, qa:
         info = log_trained_model(
             model, tokenizer, task="text-generation", name="adapter", base_model_path=str(tmp_path / "base")
         )
-    result, _ = _evaluate(info.model_uri, qa, {"privacy": PRIVACY | {"attacks": ["reference", "log_ratio"]}})
+    result, _ = evaluate(info.model_uri, qa, {"privacy": PRIVACY | {"attacks": ["reference", "log_ratio"]}})
     assert 0 <= result.metrics["clinsec/privacy/log_ratio/auc"] <= 1
     assert result.metrics["clinsec/privacy/reference/coverage"] == 1.0
 
@@ -222,7 +168,7 @@ def test_several_references_serve_the_attacks_with_shadow_models(
     shadows = [small_causal_lm(tokenizer, seed=seed, width=32, layers=1, heads=2) for seed in (1, 2)]
     places = [_save(tmp_path / str(i), model, tokenizer) for i, model in enumerate(shadows)]
     asked = {"attacks": ["lira", "rmia", "log_ratio"], "reference": places}
-    result, _ = _evaluate(language_model.model_uri, qa, {"privacy": PRIVACY | asked})
+    result, _ = evaluate(language_model.model_uri, qa, {"privacy": PRIVACY | asked})
     assert all(0 <= result.metrics[f"clinsec/privacy/{name}/auc"] <= 1 for name in asked["attacks"])
     assert result.metrics["clinsec/privacy/rmia/coverage"] == 0.75
 
@@ -233,33 +179,14 @@ def test_reference_classifiers_serve_theirs(classifier: Any, corpus: Any, notes:
     places = [_save(tmp_path / str(i), model, tokenizer) for i, model in enumerate(shadows)]
     asked = {"attacks": ["lira_classifier", "rmia_classifier", "per_class"], "reference": places}
     config = {"privacy": PRIVACY | asked, "data": {"label": "outcome", "text": "text"}}
-    result, _ = _evaluate(classifier.model_uri, notes, config)
+    result, _ = evaluate(classifier.model_uri, notes, config)
     assert all(0 <= result.metrics[f"clinsec/privacy/{name}/auc"] <= 1 for name in asked["attacks"])
-
-
-def test_labels_of_another_length_are_refused(store: Path) -> None:
-    class Dataset:
-        features_data = pd.DataFrame({"text": ["a", "b"]})
-        has_targets, targets_name, labels_data = True, "y", [1, 2, 3]
-        has_predictions = False
-
-    with pytest.raises(ClinSecError, match=r"column 'y' has 3 values for 2 records"):
-        evaluation_frame(Dataset())
-
-
-def test_tracing_is_off_meanwhile_and_back_on_after() -> None:
-    from mlflow.tracing.provider import is_tracing_enabled
-
-    before = is_tracing_enabled()
-    with tracing_off():
-        assert not is_tracing_enabled()
-    assert is_tracing_enabled() == before
 
 
 def test_flat_and_nested_config_give_the_same_numbers(language_model: Any, qa: pd.DataFrame) -> None:
     config = {"privacy": PRIVACY | {"attacks": ["loss", "zlib"]}}
-    flat, _ = _evaluate(language_model.model_uri, qa, config)
-    nested, _ = _evaluate(language_model.model_uri, qa, {"clinsec": config})
+    flat, _ = evaluate(language_model.model_uri, qa, config)
+    nested, _ = evaluate(language_model.model_uri, qa, {"clinsec": config})
     assert flat.metrics == nested.metrics
 
 
@@ -277,31 +204,17 @@ def test_the_older_spelling_works(language_model: Any, qa: pd.DataFrame) -> None
 
 def test_metric_prefix(language_model: Any, qa: pd.DataFrame) -> None:
     config = {"privacy": PRIVACY | {"attacks": ["loss"]}, "metric_prefix": "val_"}
-    result, _ = _evaluate(language_model.model_uri, qa, config)
+    result, _ = evaluate(language_model.model_uri, qa, config)
     assert "val_clinsec/privacy/loss/auc" in result.metrics
 
 
 def test_same_seed_same_numbers_other_seed_other_intervals(language_model: Any, qa: pd.DataFrame) -> None:
     config = {"privacy": PRIVACY | {"attacks": ["loss", "paraphrase_gap"]}}
-    one, _ = _evaluate(language_model.model_uri, qa, config)
-    same, _ = _evaluate(language_model.model_uri, qa, config)
-    other, _ = _evaluate(language_model.model_uri, qa, config | {"seed": 1})
+    one, _ = evaluate(language_model.model_uri, qa, config)
+    same, _ = evaluate(language_model.model_uri, qa, config)
+    other, _ = evaluate(language_model.model_uri, qa, config | {"seed": 1})
     assert one.metrics == same.metrics
     assert one.metrics["clinsec/privacy/loss/auc_low"] != other.metrics["clinsec/privacy/loss/auc_low"]
-
-
-def test_somebody_elses_pipeline_is_untouched(store: Path) -> None:
-    frame = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0], "y": [0.0, 1.0, 2.0, 3.0]})
-    with mlflow.start_run() as run:
-        result = mlflow.models.evaluate(
-            model=lambda inputs: inputs["x"].to_numpy(),
-            data=frame,
-            targets="y",
-            model_type="regressor",
-            evaluator_config={"log_model_explainability": False},
-        )
-    assert not [name for name in result.metrics if "clinsec" in name]
-    assert not [tag for tag in mlflow.get_run(run.info.run_id).data.tags if tag.startswith("clinsec")]
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
@@ -333,15 +246,8 @@ def test_a_config_that_asks_for_nothing(classifier: Any, notes: pd.DataFrame) ->
         mlflow.models.evaluate(classifier.model_uri, notes, model_type="x", evaluators="clinsec", evaluator_config={})
 
 
-def test_a_model_that_does_not_exist(store: Path, notes: pd.DataFrame) -> None:
-    with mlflow.start_run(), pytest.raises(MlflowException):
-        mlflow.models.evaluate(
-            "models:/nobody/1", notes, model_type="x", evaluators="clinsec", evaluator_config={"privacy": PRIVACY}
-        )
-
-
 def test_json_says_what_the_metrics_say(language_model: Any, qa: pd.DataFrame) -> None:
-    result, run = _evaluate(language_model.model_uri, qa, {"privacy": PRIVACY | {"attacks": ["loss"]}})
+    result, run = evaluate(language_model.model_uri, qa, {"privacy": PRIVACY | {"attacks": ["loss"]}})
     path = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="clinsec/audit.json")
     loss = next(r for r in json.loads(Path(path).read_text())["results"] if r["name"] == "loss")
     assert loss["estimates"]["auc"]["value"] == pytest.approx(result.metrics["clinsec/privacy/loss/auc"])
@@ -353,6 +259,6 @@ def test_no_record_reaches_the_store(store: Path, classifier: Any, notes: pd.Dat
         patient_id=[f"CANARYID{i}" for i in range(len(notes))],
     )
     config = {"privacy": PRIVACY, "backdoor": BACKDOOR, "data": {"label": "outcome", "text": "text"}}
-    _evaluate(classifier.model_uri, marked, config)
+    evaluate(classifier.model_uri, marked, config)
     found = [path for path in store.rglob("*") if path.is_file() and b"CANARY" in path.read_bytes()]
     assert found == []
