@@ -74,6 +74,7 @@ class VllmEngine:
 
     def __init__(self, model: Any, *, batch_tokens: int, max_length: int | None = None) -> None:
         _refuse_unfit(model)
+        self._llm: Any = None
         self.width = width_of(model, max_length)
         settings = _settings(model, batch_tokens, self.width + 1)
         try:
@@ -81,31 +82,38 @@ class VllmEngine:
                 model.save_pretrained(folder)
                 self._start(folder, settings)
         except Exception as error:  # no record was read yet, so that the cause may be shown
+            self.close()
             raise TargetError(f"{KEY}: vLLM cannot run this model here ({type(error).__name__}: {error})") from error
 
     def _start(self, folder: str, settings: Mapping[str, Any]) -> None:
         import vllm
 
-        self._llm: Any = vllm.LLM(model=folder, **settings)
+        self._llm = vllm.LLM(model=folder, **settings)
         opened(self._llm)
         self._sampling = vllm.SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=1, detokenize=False)
+        self._answers([np.zeros(2, dtype=np.int64)])  # some models load, and fail at the first prompt
 
     def ask(self, rows: Sequence[NDArray[np.int64]]) -> list[FloatArray]:
         """See :data:`~mlflow_clinsec.scoring.prompt_logprobs.Ask`.
 
         Raises:
-            TargetError: the engine failed, was closed, or left tokens out.
+            TargetError: the engine failed, was closed, or left tokens out. One that failed is closed: what it did not
+                finish would stand before the next texts for ever.
         """
         if self._llm is None:
             raise TargetError("the vLLM engine was closed")
-        prompts = [{"prompt_token_ids": row.tolist()} for row in rows]
         try:
-            with LOCK:
-                answers = self._llm.generate(prompts, self._sampling, use_tqdm=False)
-            return [_placed(row, answer.prompt_logprobs) for row, answer in zip(rows, answers, strict=True)]
+            return self._answers(rows)
         except Exception as error:
+            self.close()
             what = f"vLLM failed on {len(rows)} texts: {type(error).__name__}"
             raise TargetError(f"{what} (message withheld: it may quote a record)") from None
+
+    def _answers(self, rows: Sequence[NDArray[np.int64]]) -> list[FloatArray]:
+        prompts = [{"prompt_token_ids": row.tolist()} for row in rows]
+        with LOCK:
+            answers = self._llm.generate(prompts, self._sampling, use_tqdm=False)
+        return [_placed(row, answer.prompt_logprobs) for row, answer in zip(rows, answers, strict=True)]
 
     def close(self) -> None:
         """Free the engine; see :func:`~mlflow_clinsec.targets.vllm_process.ended`."""

@@ -171,10 +171,9 @@ class TestKept:
         first = vllm_target(tiny.tiny_gpt2(), tiny.word_tokenizer(), options=options)
         assert "vllm 0.32.0" in first.identity
         scored = stats_of(first)
-        assert seen.calls
-        seen.calls.clear()
+        assert seen.calls == [1, 5]  # a trial of the engine, and the texts
         again = stats_of(vllm_target(tiny.tiny_gpt2(), tiny.word_tokenizer(), options=options))
-        assert seen.calls == []
+        assert seen.calls == [1, 5, 1]
         store.close()
         assert moments.mean is not None
         assert again.mean is None
@@ -214,6 +213,12 @@ class TestRefused:
         with pytest.raises(TargetError, match=r"cannot run this model here .ValueError: max_model_len 65"):
             both()
 
+    def test_a_model_that_fails_at_its_first_prompt(self, seen: Seen) -> None:
+        seen.broken = True
+        with pytest.raises(TargetError, match="cannot run this model here"):
+            both()
+        assert (seen.shut, seen.cleaned) == (1, 1)
+
     def test_no_text_in_what_it_says(self, seen: Seen) -> None:
         target, _ = both()
         seen.broken = True
@@ -221,6 +226,10 @@ class TestRefused:
             stats_of(target)
         assert "fever" not in str(error.value)
         assert error.value.__suppress_context__
+        seen.broken = False
+        assert seen.shut == 1  # what a broken engine did not finish stands before the next texts for ever
+        with pytest.raises(TargetError, match="was closed"):
+            stats_of(target)
 
     def test_after_closing(self, seen: Seen) -> None:
         target, _ = both()
