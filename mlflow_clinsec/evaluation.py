@@ -23,6 +23,7 @@ from mlflow_clinsec.engine.spark_limit import refuse_cut_frame
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.evidence import Evidence
 from mlflow_clinsec.gate.gate import baseline_evidence
+from mlflow_clinsec.model_name import model_name
 from mlflow_clinsec.per_record import refuse_place
 from mlflow_clinsec.precision_guard import settle
 from mlflow_clinsec.read import read_records, text_column_name
@@ -157,17 +158,6 @@ def _function_column(dataset: Any, frame: pd.DataFrame, data: AuditData, config:
     if data.has_prompts or not isinstance(dataset.features_data, pd.DataFrame):
         return None
     return text_column_name(frame, config, _target_column(dataset))
-
-
-def model_name(model: Any) -> str:
-    """What reports call the model: the LoggedModel's name where it has one, else its kind."""
-    if model is None:
-        return "precomputed columns"
-    metadata = getattr(model, "metadata", None)
-    model_id = getattr(model, "model_id", None)
-    if model_id:
-        return str(mlflow.MlflowClient().get_logged_model(model_id).name)
-    return str(getattr(metadata, "artifact_path", None) or "function")
 
 
 def evaluation_frame(dataset: Any) -> pd.DataFrame:
