@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -46,6 +47,19 @@ def identity(model: Any, tokenizer: Any, device: str) -> str:
     except (RuntimeError, TypeError, NotImplementedError) as error:  # tensors of odd kinds have no plain bytes
         logger.info("clinsec: nothing of this model is kept between audits (%s)", type(error).__name__)
         return ""
+
+
+def content_digest(model: Any, tokenizer: Any) -> str:
+    """Hex digest of every weight, the configuration and the tokeniser, whatever machine or code runs them.
+
+    A model whose content cannot be told (weights that are not loaded, a slow tokeniser) gets one of its own each time,
+    so that it shares nothing with another.
+    """
+    try:
+        return digest_of(_weights(model), _settings(model), _tokenizer(tokenizer)).hex()
+    except (RuntimeError, TypeError, NotImplementedError, AttributeError) as error:
+        logger.info("clinsec: nothing that this model writes is kept (%s)", type(error).__name__)
+        return secrets.token_hex(32)
 
 
 def code_is_known(model: Any) -> bool:

@@ -17,6 +17,7 @@ from mlflow_clinsec.store.shelf import Shelf
 from mlflow_clinsec.targets.companion_protocols import Candidates, FloatArray, MaskedScorer, Span
 from mlflow_clinsec.targets.digest import model_digest
 from mlflow_clinsec.targets.huggingface import TargetOptions, place
+from mlflow_clinsec.targets.identity import content_digest
 from mlflow_clinsec.targets.protocols import Target
 from mlflow_clinsec.targets.reference import Visitor
 
@@ -39,8 +40,8 @@ class MaskedLM:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Fingerprint of weights and tokeniser."""
-        return model_digest(self._model, self._tokenizer)
+        """See :func:`~.identity.content_digest`."""
+        return content_digest(self._model, self._tokenizer)
 
     def masked_losses(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> FloatArray:
         """See :class:`~.companion_protocols.MaskedScorer`; NaN for a text in which nothing could be masked."""
@@ -192,7 +193,7 @@ def masked_lm_target(model: Any, tokenizer: Any, *, name: str, options: TargetOp
         kind="masked-lm",
         masked_scorer=CachedMaskedScorer(scorer, masked_shelf(options, known)),
         notes={"masked_reference": "a reference masked language model: name one under privacy.reference"},
-        digest=scorer.digest,
+        digest=model_digest(model, tokenizer),
         identity=known,
         close=place(model, options.device),
     )

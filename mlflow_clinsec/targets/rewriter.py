@@ -13,7 +13,7 @@ from mlflow_clinsec.scoring.heads import input_device
 from mlflow_clinsec.scoring.inputs import padding_id
 from mlflow_clinsec.scoring.limits import context_length
 from mlflow_clinsec.scoring.modes import evaluating
-from mlflow_clinsec.targets.digest import model_digest
+from mlflow_clinsec.targets.identity import content_digest
 
 _GROWTH, _EXTRA_TOKENS = 1.5, 32
 _TOP_P = 0.95
@@ -37,8 +37,8 @@ class ModelRewriter:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Fingerprint of weights and tokeniser."""
-        return model_digest(self._model, self._tokenizer)
+        """See :func:`~.identity.content_digest`."""
+        return content_digest(self._model, self._tokenizer)
 
     def write(self, instruction: str, text: str, count: int, temperature: float, seed: int) -> list[str]:
         """See :class:`~.companion_protocols.Rewriter`. A text that leaves no room for its rewrite gets none."""

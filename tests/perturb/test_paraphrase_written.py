@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tiny_models import word_tokenizer
 
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import TargetError
+from mlflow_clinsec.perturb.cache import entry_key
 from mlflow_clinsec.perturb.instructions import INSTRUCTION
 from mlflow_clinsec.perturb.options import ParaphraseOptions, TransformersOptions
 from mlflow_clinsec.perturb.paraphrase import paraphrase_records
@@ -34,6 +36,18 @@ class Echo:
     def write(self, instruction: str, text: str, count: int, temperature: float, seed: int) -> list[str]:
         self.asked.append((instruction, text, count, temperature, seed))
         return self.answers[:count]
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_writers_that_differ_in_one_weight_share_no_entry_of_the_cache(kind: str) -> None:
+    models = [MODELS[kind], copy.deepcopy(MODELS[kind]), copy.deepcopy(MODELS[kind])]
+    weight = next(one for one in models[2].parameters() if one.ndim == 2)
+    with torch.no_grad():
+        weight[1, 2] += 1e-3
+    options = TransformersOptions("m")
+    engines = [WrittenEngine(ModelRewriter(model, word_tokenizer()), options) for model in models]
+    same, copied, other = (entry_key(engine.settings, "", TEXT) for engine in engines)
+    assert same == copied != other
 
 
 @pytest.mark.parametrize("kind", list(MODELS))

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mlflow_clinsec.store.store import Store
 from mlflow_clinsec.targets.huggingface import TargetOptions, causal_lm_target, classifier_target
-from mlflow_clinsec.targets.identity import identity
+from mlflow_clinsec.targets.identity import content_digest, identity
 from mlflow_clinsec.training.models import with_lora
 
 
@@ -142,6 +142,21 @@ def _not_loaded(model: Any, tokenizer: Any) -> None:
 def test_a_model_that_cannot_be_told_has_none(model: Any, tokenizer: Any, change: Callable[[Any, Any], None]) -> None:
     change(model, tokenizer)
     assert identity(model, tokenizer, "cpu") == ""
+
+
+@pytest.mark.parametrize("change", [_one_bit, _half, _setting, _template, _token, _generation])
+def test_content_is_every_weight_setting_and_token(
+    model: Any, tokenizer: Any, change: Callable[[Any, Any], None]
+) -> None:
+    before = content_digest(model, tokenizer)
+    assert content_digest(copy.deepcopy(model), copy.deepcopy(tokenizer)) == before
+    change(model, tokenizer)
+    assert content_digest(model, tokenizer) != before
+
+
+def test_content_that_cannot_be_told_is_shared_with_nothing(model: Any, tokenizer: Any) -> None:
+    _not_loaded(model, tokenizer)
+    assert content_digest(model, tokenizer) != content_digest(model, tokenizer)
 
 
 def test_targets_have_one_only_where_something_is_kept(cache_folder: Path) -> None:
