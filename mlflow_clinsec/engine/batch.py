@@ -46,6 +46,7 @@ def score_batch(data: AuditData, target: Target, attacks: Sequence[Attack], conf
     names = {attack.name for attack in run_on_numbers(attacks)}
     if any("paraphrases" in attack.needs for attack in able):
         data = replace(data, paraphrases=_rewritten(data, target, config))
+    _read_records(able, data, target)
     columns: dict[str, Array] = {}
     reasons: dict[str, Reason] = {}
     for attack in able:
@@ -58,6 +59,16 @@ def score_batch(data: AuditData, target: Target, attacks: Sequence[Attack], conf
         columns[TABLE] = _table(data, target, config.seed)
     columns |= dict(_losses(data, target, names))
     return Rows(columns | dict(_probabilities(data, target, names)), reasons)
+
+
+def _read_records(attacks: Sequence[Attack], data: AuditData, target: Target) -> None:
+    """Run the records by themselves first: what else an attack scores must not choose their batch-mates, on which the
+    last bits of their numbers depend."""
+    roles = {role for attack in attacks for role in attack.requires}
+    if "scorer" in roles and target.scorer is not None:
+        target.scorer.token_stats(data.prompts, data.responses)
+    for reference in target.references if "reference" in roles else ():
+        reference.token_stats(data.prompts, data.responses)
 
 
 def _rewritten(data: AuditData, target: Target, config: AuditConfig) -> Any:

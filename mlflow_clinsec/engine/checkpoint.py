@@ -1,7 +1,8 @@
 """Finished parts on this machine's disk, so that an audit whose driver was killed goes on where it stopped.
 
-A file holds the numbers of one part and keyed digests; never text. Its name is a digest of everything that the numbers
-depend on: model, configuration, this package's code, the part and the state of its file.
+A file holds the numbers of one part and keyed digests; never text. Its name is a digest of what all numbers depend on:
+model, data, scoring, this package's code, the part and the state of its file. What was scored for one attack stands
+beside what was scored for others, so that a later audit of the same model finds all of it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import os
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlflow_clinsec.engine.rows import RECORD, Rows, from_bytes, to_bytes
@@ -44,24 +46,34 @@ class Checkpoint:
         """Key of the digests of patients and texts: the same for parts that were scored at different times."""
         return self._seal.digest(b"patients and texts")
 
-    def find(self, part: Part) -> Rows | None:
-        """The part's rows, where they are there and whole."""
-        path = self._path(part)
-        try:
-            rows = from_bytes(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-            logger.warning("clinsec: a damaged checkpoint is made anew")
-            return None
-        return rows if RECORD in rows.columns else None
+    def find(self, part: Part, wanted: Mapping[str, str]) -> Rows | None:
+        """The part's rows, where they are there, whole, and scored by all attacks wanted.
 
-    def keep(self, part: Part, rows: Rows) -> None:
-        """Write the part's rows, whole or not at all."""
+        Args:
+            wanted: attack -> digest of its settings.
+        """
+        rows, scored = self._read(part)
+        return rows if RECORD in rows.columns and wanted.items() <= scored.items() else None
+
+    def keep(self, part: Part, rows: Rows, scored: Mapping[str, str]) -> None:
+        """Write the part's rows, whole or not at all, beside what other attacks have found there before."""
+        held, before = self._read(part)
+        others = held.of(before.keys() - scored.keys())
+        merged = Rows({**others.columns, **rows.columns}, {**others.reasons, **rows.reasons})
         number, draft = tempfile.mkstemp(dir=self._folder, suffix=".part")  # of mode 0600
         with os.fdopen(number, "wb") as file:
-            file.write(to_bytes(rows))
+            file.write(to_bytes(merged, {**before, **scored}))
         os.replace(draft, self._path(part))
+
+    def _read(self, part: Part) -> tuple[Rows, dict[str, str]]:
+        """Rows of the part and what they were scored by; nothing where there are none."""
+        try:
+            return from_bytes(self._path(part).read_bytes())
+        except FileNotFoundError:
+            pass
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+            logger.warning("clinsec: a damaged checkpoint is made anew")
+        return Rows({}), {}
 
     def _path(self, part: Part) -> Path:
         name = self._seal.digest(self._identity, digest_of(part))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import mlflow
@@ -12,12 +13,14 @@ from tqdm.auto import tqdm
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.engine.assembly import Assembly
 from mlflow_clinsec.engine.checkpoint import Checkpoint, folder_state
+from mlflow_clinsec.engine.division import scored_under
 from mlflow_clinsec.engine.loading import WorkerPlan, uri_of
 from mlflow_clinsec.engine.ray_pool import score_with_ray
 from mlflow_clinsec.engine.rows import Rows
 from mlflow_clinsec.engine.shards import Part
 from mlflow_clinsec.engine.worker import Worker
 from mlflow_clinsec.errors import ConfigError
+from mlflow_clinsec.privacy.options import PrivacyConfig
 from mlflow_clinsec.targets.protocols import Target
 
 logger = logging.getLogger(__name__)
@@ -30,20 +33,23 @@ def gathered(parts: Sequence[Part], own: Worker, model: Any, checkpoint: Checkpo
         own: the worker of this process, which scores where no others do.
         model: the model whose URI other workers load.
     """
+    asked = {attack.name for attack in own.asked}
+    scored = scored_under(own.attacks)
+    wanted = {name: digest for name, digest in scored.items() if name in asked}
     found, todo = Assembly(0, sum(part.rows for part in parts)), []
     for part in parts:
-        rows = checkpoint.find(part) if checkpoint is not None else None
+        rows = checkpoint.find(part, wanted) if checkpoint is not None else None
         if rows is None:
             todo.append(part)
         else:
-            found.put(rows)
+            found.put(rows.of(asked))
     if checkpoint is not None:
         logger.info("clinsec: %d of %d parts were done before", len(parts) - len(todo), len(parts))
     with tqdm(total=len(parts), initial=len(parts) - len(todo), desc="clinsec: parts", unit="part") as bar:
         for part, rows in _scored(todo, own, model):
-            found.put(rows)
+            found.put(rows.of(asked))
             if checkpoint is not None:
-                checkpoint.keep(part, rows)
+                checkpoint.keep(part, rows, scored)
             bar.update()
     return found.rows()
 
@@ -53,6 +59,7 @@ def _scored(parts: Sequence[Part], own: Worker, model: Any) -> Iterator[tuple[Pa
     if not parts:
         return
     if config.engine == "local":
+        own.warm_up()
         yield from ((part, own.score(part)) for part in parts)
         return
     plan = WorkerPlan(config, uri_of(model, config.scale.model_uri), mlflow.get_tracking_uri(), own.key)
@@ -73,5 +80,14 @@ def checkpoint_of(config: AuditConfig, model: Any, target: Target) -> Checkpoint
         raise ConfigError("scale.checkpoint: this model cannot be told from another one; audit it by its URI.")
     others = config.privacy.references if config.privacy else ()
     shape = (scale.part_records, scale.batch_records, scale.cpus_per_worker, scale.gpus_per_worker > 0)
-    settings = (config.privacy, config.backdoor is None, config.data, config.scoring, config.seed)
+    settings = (_read_from(config.privacy), config.backdoor is None, config.data, config.scoring, config.seed)
     return Checkpoint(scale.checkpoint, known, [(place, folder_state(place)) for place in others], shape, settings)
+
+
+def _read_from(privacy: PrivacyConfig | None) -> PrivacyConfig | None:
+    """The settings without which attacks are run and how they are judged: a checkpoint knows each attack by itself."""
+    if privacy is None:
+        return None
+    usual = PrivacyConfig(privacy.member)
+    names = ("attacks", "options", "bootstrap", "permutations", "split", "delta")
+    return replace(privacy, **{name: getattr(usual, name) for name in names})

@@ -84,6 +84,8 @@ def _judged(rows: Rows, parts: Sequence[Part], own: Worker, began: Began, baseli
     unseen = unseen_records(sample)
     plan = make_plan(config, unseen, target)
     there = run_on_sample(plan.privacy)
+    if any(attack.requires for attack in (*there, *plan.backdoor)):
+        own.warm_up()
     sample, _ = membership_data(Plan(there, ()), sample, target, config) if there else (sample, {})
     counts |= {"sample": {"records": len(sample), "unseen_records": len(unseen)}}
     results = [

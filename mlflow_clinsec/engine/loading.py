@@ -42,7 +42,9 @@ class WorkerPlan:
         """
         mlflow.tracing.disable()  # for good: traces record inputs, and a worker does nothing else
         mlflow.set_tracking_uri(self.tracking_uri)
-        return make_worker(self.config, mlflow.pyfunc.load_model(self.model_uri), self.key)
+        worker = make_worker(self.config, mlflow.pyfunc.load_model(self.model_uri), self.key)
+        worker.warm_up()
+        return worker
 
 
 def make_worker(config: AuditConfig, model: Any, key: bytes) -> Worker:
@@ -58,9 +60,7 @@ def make_worker(config: AuditConfig, model: Any, key: bytes) -> Worker:
     # What lies in the store would change which texts share a batch, and so the last bits of their scores.
     dataset = SimpleNamespace(features_data=frame, has_targets=False, targets_name=None)
     target = open_target(model, dataset, frame, head, config, None)
-    worker = Worker(config, target, columns, key, head)
-    worker.warm_up()
-    return worker
+    return Worker(config, target, columns, key, head)
 
 
 def uri_of(model: Any, named: str | None) -> str:

@@ -21,7 +21,8 @@ class ScaleOptions:
         part_records: records that are handed out, checkpointed and retried as one.
         batch_records: records whose text one worker holds at once, and among which forward batches are composed.
         sample: records on which run those tests that must see all texts together; see ``docs/scale.md``.
-        checkpoint: folder (mode 0700) in which finished parts are kept, numbers only; none when left out.
+        checkpoint: folder (mode 0700) in which finished parts are kept, numbers only, for this audit and later ones
+            of the same model; none when left out.
         retries: times that a part is tried again after a worker died.
         model_uri: where workers load the model from, for models that do not know it themselves.
     """

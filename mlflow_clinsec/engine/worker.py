@@ -19,6 +19,7 @@ from mlflow_clinsec.engine.assembly import Assembly
 from mlflow_clinsec.engine.batch import score_batch
 from mlflow_clinsec.engine.columns import Columns, batch_data, patients
 from mlflow_clinsec.engine.digests import keyed, words_of
+from mlflow_clinsec.engine.division import widened
 from mlflow_clinsec.engine.rows import MEMBER, PATIENT, RECORD, TEXT, Rows
 from mlflow_clinsec.engine.shards import Part, frames_of
 from mlflow_clinsec.privacy import table as privacy_table
@@ -50,13 +51,21 @@ class Worker:
         """
         found = Assembly(part.record, part.rows)
         with _threads(self.config.scale.cpus_per_worker):
-            for rows in self._batches(part, self._attacks()):
+            for rows in self._batches(part, self.attacks):
                 found.put(rows)
         return found.rows()
 
-    def _attacks(self) -> tuple[Attack, ...]:
+    @property
+    def asked(self) -> tuple[Attack, ...]:
+        """The membership attacks of the configuration."""
         privacy = self.config.privacy
         return privacy_table.select(privacy, self.target) if privacy else ()
+
+    @property
+    def attacks(self) -> tuple[Attack, ...]:
+        """Those that are scored: also what costs no further pass, where a later audit can find it."""
+        privacy, asked = self.config.privacy, self.asked
+        return widened(asked, privacy, self.target) if privacy and self.config.scale.checkpoint else asked
 
     def warm_up(self) -> None:
         """Score the first records, once: a model's output head is chosen on the first text that it sees, and must be

@@ -18,6 +18,7 @@ from mlflow_clinsec.engine.shards import Part
 from mlflow_clinsec.errors import ConfigError
 
 PART = Part(0, "a.parquet", 0, 3, 0, (1, 1))
+SCORED = {"loss": "00"}
 
 
 def _rows(*records: int, **reasons: tuple[str, str]) -> Rows:
@@ -60,37 +61,51 @@ def test_a_column_that_one_part_lacks_is_left_out_and_gaps_are_closed() -> None:
 
 def test_bytes_and_back() -> None:
     rows = _rows(1, 2, ez=("skipped", "no reference"))
-    found = from_bytes(to_bytes(rows))
-    assert found.reasons == rows.reasons
+    found, scored = from_bytes(to_bytes(rows, SCORED))
+    assert (found.reasons, scored) == (rows.reasons, SCORED)
     assert {k: v.tobytes() for k, v in found.columns.items()} == {k: v.tobytes() for k, v in rows.columns.items()}
 
 
 class TestCheckpoint:
     def test_a_part_is_found_again_and_by_its_owner_only(self, tmp_path: Path) -> None:
         folder = tmp_path / "c"
-        Checkpoint(str(folder), "model").keep(PART, _rows(0, 1, 2))
+        Checkpoint(str(folder), "model").keep(PART, _rows(0, 1, 2), SCORED)
         again = Checkpoint(str(folder), "model")
-        found = again.find(PART)
+        found = again.find(PART, SCORED)
         assert found is not None
         assert len(found) == 3
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert {stat.S_IMODE(item.stat().st_mode) for item in folder.iterdir()} == {0o600}
         assert again.key == Checkpoint(str(folder), "another model").key
 
+    def test_what_another_attack_has_found_stays_and_other_settings_are_not_taken(self, tmp_path: Path) -> None:
+        kept = Checkpoint(str(tmp_path / "c"), "model")
+        kept.keep(PART, _rows(0, 1, 2), SCORED)
+        zlib = Rows({"record": np.arange(3), "score/zlib": np.arange(3) * 2.0}, {"ez": ("skipped", "no reference")})
+        kept.keep(PART, zlib, {"zlib": "01", "ez": "02"})
+        found = kept.find(PART, {**SCORED, "zlib": "01", "ez": "02"})
+        assert found is not None
+        assert found.scores("loss") is not None
+        assert found.scores("zlib") is not None
+        assert found.reasons == zlib.reasons
+        assert kept.find(PART, {"loss": "another"}) is None
+        kept.keep(PART, _rows(0, 1, 2, loss=("failed", "why")).of(()), {"loss": "another"})
+        assert kept.find(PART, SCORED) is None
+
     @pytest.mark.parametrize("part", [Part(0, "a.parquet", 0, 3, 0, (1, 2)), Part(0, "a.parquet", 0, 2, 0, (1, 1))])
     def test_another_part_or_a_changed_file_is_not(self, tmp_path: Path, part: Part) -> None:
         kept = Checkpoint(str(tmp_path / "c"), "model")
-        kept.keep(PART, _rows(0, 1, 2))
-        assert kept.find(part) is None
-        assert Checkpoint(str(tmp_path / "c"), "another").find(PART) is None
+        kept.keep(PART, _rows(0, 1, 2), SCORED)
+        assert kept.find(part, SCORED) is None
+        assert Checkpoint(str(tmp_path / "c"), "another").find(PART, SCORED) is None
 
     @pytest.mark.parametrize("cut", [0, 10, 200])
     def test_a_damaged_one_is_made_anew(self, tmp_path: Path, cut: int) -> None:
         kept = Checkpoint(str(tmp_path / "c"), "model")
-        kept.keep(PART, _rows(0, 1, 2))
+        kept.keep(PART, _rows(0, 1, 2), SCORED)
         [file] = (tmp_path / "c").glob("*.npz")
         file.write_bytes(file.read_bytes()[:cut])
-        assert kept.find(PART) is None
+        assert kept.find(PART, SCORED) is None
 
     def test_a_folder_that_others_may_enter_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "open").mkdir(mode=0o755)
