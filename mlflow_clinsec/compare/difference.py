@@ -131,9 +131,12 @@ def _data_title(name: str) -> str:
 
 def _checks(before: Audit, after: Audit) -> tuple[Changed, ...]:
     """Every policy check by key: the decision in each audit, and by what limit."""
-    said = [{limit.key: _said(limit) for limit in audit.limits} for audit in (before, after)]
+    first, second = ({limit.key: _said(limit) for limit in audit.limits} for audit in (before, after))
     titles = {limit.key: limit_title(limit.key, limit.subject) for audit in (before, after) for limit in audit.limits}
-    return tuple(Changed(key, *(one.get(key, "not checked") for one in said), title) for key, title in titles.items())
+    return tuple(
+        Changed(key, first.get(key, "not checked"), second.get(key, "not checked"), title)
+        for key, title in titles.items()
+    )
 
 
 def _said(limit: Limit) -> str:
