@@ -34,7 +34,8 @@ from mlflow_clinsec.perturb.triggers import slugs
 from mlflow_clinsec.results import AttackResult, Estimate, Family, Status
 from mlflow_clinsec.stats.folds import group_folds
 from mlflow_clinsec.stats.shares import clustered_difference
-from mlflow_clinsec.targets.protocols import AttentionReader, AttentionSeen, FloatArray, IntArray, Target
+from mlflow_clinsec.targets.attention_protocols import AttentionReader, AttentionSeen
+from mlflow_clinsec.targets.protocols import FloatArray, IntArray, Target
 
 MOST_RECORDS = 64
 PLACEBOS = 5

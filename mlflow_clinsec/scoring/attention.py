@@ -23,7 +23,8 @@ from mlflow_clinsec.scoring.limits import input_length
 from mlflow_clinsec.scoring.modes import eager_attention, evaluating
 from mlflow_clinsec.scoring.prompt_spans import encode_prompt_spans
 from mlflow_clinsec.scoring.spans import tokens_of_spans
-from mlflow_clinsec.targets.protocols import AttentionSeen, Span
+from mlflow_clinsec.targets.attention_protocols import AttentionSeen
+from mlflow_clinsec.targets.protocols import Span
 
 ATTENTION_ELEMENTS = 2**27
 """Attention weights (layers x heads x tokens x tokens x texts) held at once."""

@@ -16,7 +16,8 @@ from mlflow_clinsec.scoring.inputs import Features, padding_id
 from mlflow_clinsec.scoring.limits import input_length
 from mlflow_clinsec.scoring.precision import Precision, computing_in
 from mlflow_clinsec.scoring.text_encoder import TextEncoder
-from mlflow_clinsec.targets.protocols import AttentionSeen, FloatArray, LabelScorer, Span
+from mlflow_clinsec.targets.attention_protocols import AttentionSeen
+from mlflow_clinsec.targets.protocols import FloatArray, LabelScorer, Span
 
 
 class TextClassifier:
@@ -102,7 +103,7 @@ class MostProbableLabel:
 
 
 class AttentionHeads:
-    """An :class:`~mlflow_clinsec.targets.protocols.AttentionReader` over any transformers model.
+    """An :class:`~mlflow_clinsec.targets.attention_protocols.AttentionReader` over any transformers model.
 
     Args:
         prompts: texts are prompts, which the model meets inside its chat template.

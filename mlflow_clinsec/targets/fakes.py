@@ -14,9 +14,10 @@ import numpy as np
 
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.scoring.cache import text_key
+from mlflow_clinsec.targets.attention_protocols import AttentionSeen
 from mlflow_clinsec.targets.classifier import MostProbableLabel
 from mlflow_clinsec.targets.protocol_model import ragged_stats
-from mlflow_clinsec.targets.protocols import AttentionSeen, BoolArray, FloatArray, IntArray, Span, Target, TokenStats
+from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, IntArray, Span, Target, TokenStats
 
 MEMBER_NLL, OTHER_NLL = 0.5, 3.0
 """Mean loss in nats per word of a memorised text, and of any other."""
@@ -157,7 +158,7 @@ class FakeAttention:
         self._triggers = triggers
 
     def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> AttentionSeen:
-        """See :class:`~mlflow_clinsec.targets.protocols.AttentionReader`."""
+        """See :class:`~mlflow_clinsec.targets.attention_protocols.AttentionReader`."""
         out = np.full((len(texts), 2, 2), 0.05)
         for row, text, ranges in zip(out, texts, spans, strict=True):
             if any(has_trigger(text[start:stop], self._triggers) for start, stop in ranges):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlflow_clinsec.scoring.batches import BATCH_TOKENS
+from mlflow_clinsec.targets.attention_protocols import AttentionReader
 from mlflow_clinsec.targets.companion_protocols import Infiller, MaskedScorer, Rewriter
 from mlflow_clinsec.targets.roles import HELPERS, ROLE_NAMES, Role
 from mlflow_clinsec.targets.token_protocols import TokenView
@@ -137,32 +138,6 @@ class TextGenerator(Protocol):
 
     def continue_answers(self, prompts: Sequence[str], starts: Sequence[str], max_new_tokens: int) -> tuple[str, ...]:
         """What follows ``start`` in the answer to each prompt, greedy; plain text has an empty prompt."""
-        ...
-
-
-@dataclass(frozen=True)
-class AttentionSeen:
-    """Attention of every head on given spans of n texts; NaN where a span did not survive truncation.
-
-    Attributes:
-        share: shape (n, layers, heads); the mean over query tokens (padding left out) of the attention that falls on
-            the spans' tokens.
-        peak: same shape; share of the query tokens that can see the spans whose largest attention falls on them.
-    """
-
-    share: FloatArray = field(repr=False)
-    peak: FloatArray = field(repr=False)
-
-
-class AttentionReader(Protocol):
-    """Reads attention weights."""
-
-    def attention_to(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> AttentionSeen:
-        """Attention on the tokens of the given spans. A causal language model reads the texts as prompts.
-
-        Raises:
-            AttentionUnavailableError: the model returned no attention weights.
-        """
         ...
 
 

@@ -15,7 +15,8 @@ from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import AttentionUnavailableError
 from mlflow_clinsec.results import AttackResult, Status
-from mlflow_clinsec.targets.protocols import AttentionSeen, Span
+from mlflow_clinsec.targets.attention_protocols import AttentionSeen
+from mlflow_clinsec.targets.protocols import Span
 
 LAYERS, HEADS = 3, 12
 

@@ -17,8 +17,9 @@ from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.backdoor.table import ATTACKS, select
 from mlflow_clinsec.errors import ConfigError
 from mlflow_clinsec.results import AttackResult, Family, Status
+from mlflow_clinsec.targets.attention_protocols import AttentionSeen
 from mlflow_clinsec.targets.fakes import FakeWriter, always_triggered
-from mlflow_clinsec.targets.protocols import AttentionSeen, Span, Target
+from mlflow_clinsec.targets.protocols import Span, Target
 from mlflow_clinsec.targets.roles import ROLE_NAMES
 
 ANSWERS = {
