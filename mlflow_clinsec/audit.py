@@ -29,7 +29,6 @@ from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.data import AuditData, ParaphraseSet
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.evidence import Evidence, evidence_of
-from mlflow_clinsec.excess import excess_tests
 from mlflow_clinsec.overlap import overlapping
 from mlflow_clinsec.per_record import keep_scores
 from mlflow_clinsec.perturb.engine import Helpers
@@ -38,6 +37,7 @@ from mlflow_clinsec.perturb.ready import ready_paraphrases
 from mlflow_clinsec.policy_names import refuse_unknown_tests
 from mlflow_clinsec.privacy import table as privacy_table
 from mlflow_clinsec.privacy.breakdown import with_breakdown
+from mlflow_clinsec.record_counts import side_counts, trigger_counts
 from mlflow_clinsec.referee import with_holm
 from mlflow_clinsec.results import SAME_ANSWERS, AttackResult, AuditReport, Family, Status
 from mlflow_clinsec.store.finished import Finished
@@ -120,7 +120,7 @@ def conclude(
         counts: of records, patients and sides.
     """
     precision = {"precision": target.precision} if target.precision else {}
-    counts = {**counts, **_trigger_counts(results), **precision}
+    counts = {**counts, **trigger_counts(results), **precision}
     results = with_corrected_bounds([*results, *_unsteady(target, config)])
     found = decide(evidence_of(results, counts, config.settings()), config.policy, baseline)
     return AuditReport(
@@ -190,7 +190,7 @@ def membership_data(
     }
     if any("paraphrases" in attack.needs and not _blocked(attack, kept, target) for attack in plan.privacy):
         kept = replace(kept, paraphrases=_paraphrase(kept, target, config))
-    return kept, counts | _side_counts(kept)
+    return kept, counts | side_counts(kept)
 
 
 def _both_sides(member: np.ndarray[Any, np.dtype[np.bool_]]) -> bool:
@@ -216,30 +216,6 @@ def _paraphrase(data: AuditData, target: Target, config: AuditConfig) -> Paraphr
             bar.update(done)
 
         return paraphrase_records(data, options, rng, progress=advance, helpers=helpers)
-
-
-def _side_counts(data: AuditData) -> dict[str, Any]:
-    """Counts per side of the split, and how the paraphraser fared on each."""
-    assert data.member is not None
-    sides = {"members": data.member, "nonmembers": ~data.member}
-    counts: dict[str, Any] = {name: int(side.sum()) for name, side in sides.items()}
-    counts |= {f"{name[:-1]}_patients": int(np.unique(data.group[side]).size) for name, side in sides.items()}
-    if data.paraphrases is not None:
-        rewrites = data.paraphrases
-        counts["paraphrases"] = {
-            "engine": rewrites.engine,
-            **{f"tried_{name}": int(rewrites.tried[side].sum()) for name, side in sides.items()},
-            **{f"accepted_{name}": int(rewrites.accepted[side].sum()) for name, side in sides.items()},
-            **{f"covered_{name}": int((rewrites.accepted[side] > 0).sum()) for name, side in sides.items()},
-            "refusals": dict(rewrites.refusals),
-        }
-    return counts
-
-
-def _trigger_counts(results: Sequence[AttackResult]) -> Mapping[str, Any]:
-    """Records that the trigger test judged, for the report and the verdict."""
-    tests = excess_tests(results)
-    return {"trigger_records": int(min(test["records"] for test in tests.values()))} if tests else {}
 
 
 def _run(
