@@ -23,8 +23,8 @@ from mlflow_clinsec.backdoor.predict import Decider
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.results import AttackResult, Estimate, Family, Status
 from mlflow_clinsec.stats.arrays import cluster_index
-from mlflow_clinsec.stats.bootstrap import cluster_weights
 from mlflow_clinsec.stats.draws import ResampledMean
+from mlflow_clinsec.stats.resampling import cluster_weights
 from mlflow_clinsec.stats.shares import clustered_share
 from mlflow_clinsec.stats.weighted import weighted_ranking
 from mlflow_clinsec.targets.protocols import BoolArray, FloatArray, IntArray, LabelScorer, Target

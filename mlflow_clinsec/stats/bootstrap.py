@@ -28,6 +28,7 @@ from mlflow_clinsec.stats.clusters import ClusteredShare, rank_design_effect
 from mlflow_clinsec.stats.draws import Absent, Readable, ResampledMean, ResampledRate
 from mlflow_clinsec.stats.folds import group_folds
 from mlflow_clinsec.stats.power import hanley_mcneil_se
+from mlflow_clinsec.stats.resampling import cluster_weights
 from mlflow_clinsec.stats.roc import (
     above_threshold_at_fpr,
     auc,
@@ -41,12 +42,6 @@ from mlflow_clinsec.stats.weighted import Rate, WeightArray, weighted_ranking, w
 
 FPRS: Mapping[str, float] = {"tpr_at_1pct_fpr": 0.01, "tpr_at_0_1pct_fpr": 0.001}
 METRICS = ("auc", *FPRS, "balanced_accuracy")
-
-MANY = 20_000
-"""Clusters from which on draws are counted one by one: the same distribution as a multinomial draw, ten times faster
-there, and other numbers."""
-
-_BYTE = np.iinfo(np.uint8).max
 
 
 @dataclass(frozen=True)
@@ -111,40 +106,6 @@ def ranking_bootstrap(
     weights = cluster_weights(cluster, rng, n_boot, stratum).T
     fold = group_folds(cluster, 2, rng, flags) if k >= 2 else np.zeros(flags.size, dtype=np.int64)
     return {name: _judge(_Records(s, flags, cluster, fold), weights, level) for name, s in scores.items()}
-
-
-def cluster_weights(
-    group: ArrayLike, rng: np.random.Generator, n_boot: int, strata: ArrayLike | None = None
-) -> WeightArray:
-    """How often each bootstrap draw holds each cluster.
-
-    Args:
-        group: shape (n,), cluster of each record.
-        strata: shape (n,), resampled separately; constant within a cluster (its first record decides).
-
-    Returns:
-        Shape (n_boot, clusters); columns in sorted order of the group codes. Within each stratum a row sums
-        to the number of the stratum's clusters.
-
-    Raises:
-        DataError: shapes differ.
-    """
-    index, k = cluster_index(group)
-    stratum_of_record = np.zeros(index.size) if strata is None else np.asarray(strata)
-    same_length(group=index, strata=stratum_of_record)
-    stratum = stratum_of_record[np.unique(index, return_index=True)[1]]
-    strata_columns = [np.flatnonzero(stratum == value) for value in np.unique(stratum)]
-    # Among many clusters a count above 255 has a probability below 1e-500; a byte each is a fourth of the memory.
-    narrow = all(columns.size >= MANY or columns.size <= _BYTE for columns in strata_columns)
-    weights = np.empty((n_boot, k), dtype=np.uint8 if narrow else np.int32)
-    for columns in strata_columns:
-        if columns.size >= MANY:
-            for draw in weights:
-                draw[columns] = np.bincount(rng.integers(columns.size, size=columns.size), minlength=columns.size)
-        else:
-            even = np.full(columns.size, 1 / columns.size)
-            weights[:, columns] = rng.multinomial(columns.size, even, size=n_boot)
-    return weights
 
 
 def group_means(scores: ArrayLike, member: ArrayLike, group: ArrayLike) -> tuple[FloatArray, BoolArray, IntArray]:

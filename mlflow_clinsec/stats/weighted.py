@@ -39,7 +39,7 @@ def weighted_ranking(
         member: shape (n,).
         cluster: shape (n,), row of each record in ``weights``.
         weights: shape (clusters, draws), how often a draw holds each cluster; fastest where a draw lies in one piece
-            (the transpose of what :func:`~mlflow_clinsec.stats.bootstrap.cluster_weights` gives).
+            (the transpose of what :func:`~mlflow_clinsec.stats.resampling.cluster_weights` gives).
         rates: where on the ROC to read the TPR.
 
     Returns:

@@ -17,7 +17,7 @@ from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.backdoor.trigger import TRIGGER
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.perturb.insert import find_spans, insert_at
-from mlflow_clinsec.stats.bootstrap import cluster_weights
+from mlflow_clinsec.stats.resampling import cluster_weights
 from mlflow_clinsec.stats.roc import auc
 from mlflow_clinsec.stats.shares import clustered_share
 from mlflow_clinsec.targets.protocols import FloatArray

@@ -14,9 +14,10 @@ from benchmarks.simulated import Design
 from mlflow_clinsec.errors import DataError
 from mlflow_clinsec.stats import weighted
 from mlflow_clinsec.stats.arrays import BoolArray, FloatArray, IntArray
-from mlflow_clinsec.stats.bootstrap import METRICS, cluster_weights, group_means, ranking_bootstrap
+from mlflow_clinsec.stats.bootstrap import METRICS, group_means, ranking_bootstrap
 from mlflow_clinsec.stats.clusters import effective_wilson, wilson
 from mlflow_clinsec.stats.draws import ResampledMean
+from mlflow_clinsec.stats.resampling import cluster_weights
 from mlflow_clinsec.stats.roc import auc, fewest_to_bound, tpr_at_fpr
 from mlflow_clinsec.stats.weighted import Rate, weighted_ranking, weighted_share
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from scipy.stats import binom, chisquare
 
-from mlflow_clinsec.stats import bootstrap, tests
-from mlflow_clinsec.stats.bootstrap import cluster_weights, ranking_bootstrap
+from mlflow_clinsec.stats import resampling, tests
+from mlflow_clinsec.stats.bootstrap import ranking_bootstrap
+from mlflow_clinsec.stats.resampling import cluster_weights
 from mlflow_clinsec.stats.tests import permutation_auc_test
 
 
 def test_draws_counted_one_by_one_are_multinomial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "MANY", 1)
+    monkeypatch.setattr(resampling, "MANY", 1)
     weights = cluster_weights(np.arange(12), np.random.default_rng(0), 6000, np.repeat([0, 1], [4, 8]))
     assert (weights[:, :4].sum(axis=1) == 4).all()
     assert (weights[:, 4:].sum(axis=1) == 8).all()
@@ -23,6 +24,15 @@ def test_draws_counted_one_by_one_are_multinomial(monkeypatch: pytest.MonkeyPatc
         seen = np.bincount(weights[:, columns].ravel(), minlength=k + 1)[:4]
         expected = binom.pmf(np.arange(4), k, 1 / k)
         np.testing.assert_allclose(seen / weights[:, columns].size, expected, atol=0.01)
+
+
+@pytest.mark.parametrize(("clusters", "kind"), [(255, np.uint8), (256, np.int32)])
+def test_counts_take_a_byte_where_every_one_of_them_fits(clusters: int, kind: type) -> None:
+    weights = cluster_weights(np.arange(clusters), np.random.default_rng(0), 50)
+    assert weights.dtype == kind
+    assert (weights.sum(axis=1) == clusters).all()
+    one = cluster_weights(np.repeat(np.arange(2), 5), np.random.default_rng(0), 50, np.repeat([0, 1], 5))
+    assert (one == 1).all()  # alone in its stratum, a cluster is always drawn
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
@@ -51,7 +61,7 @@ def test_intervals_agree_with_those_of_multinomial_draws(monkeypatch: pytest.Mon
     member = group < 100
     scores = {"s": rng.normal(size=400) + 0.5 * member}
     few = ranking_bootstrap(scores, member, group, np.random.default_rng(5), n_boot=3000)["s"]
-    monkeypatch.setattr(bootstrap, "MANY", 1)
+    monkeypatch.setattr(resampling, "MANY", 1)
     many = ranking_bootstrap(scores, member, group, np.random.default_rng(6), n_boot=3000)["s"]
     assert many.auc.value == few.auc.value
     assert (many.auc.low, many.auc.high) == pytest.approx((few.auc.low, few.auc.high), abs=0.005)
