@@ -85,18 +85,18 @@ def metric_title(metric: str) -> str:
     """Title of a metric, its key in words where nobody has named it. A group may stand before it: ``mn-head/asr``."""
     group, _, last = metric.rpartition("/")
     title = METRIC_TITLES.get(last) or words(visible(last)).capitalize()
-    return f"{visible(group)}: {title}" if group else title
+    return f"{visible(group)}, {title}" if group else title
 
 
 def figure_title(name: str) -> str:
-    """Title of a headline or of a test's figure, as in "confidence: AUC per patient"; else the name as it is."""
+    """Title of a headline or of a test's figure, as in "confidence, AUC per patient"; else the name as it is."""
     if name in HEADLINE_TITLES:
         return HEADLINE_TITLES[name]
     family, _, rest = name.partition("/")
     test, _, metric = rest.partition("/")
     if family not in {one.value for one in Family} or not metric:
         return visible(name)
-    return f"{visible(test)}, {metric_title(metric)}" if "/" in metric else f"{visible(test)}: {metric_title(metric)}"
+    return f"{visible(test)}, {metric_title(metric)}"
 
 
 def short_title(name: str) -> str:

@@ -62,7 +62,7 @@ def test_exit_codes_are_those_of_the_verdict(audited: Audited, tmp_path: Path) -
 def test_the_output_names_each_check(audited: Audited, tmp_path: Path) -> None:
     shown = gate(audited, tmp_path, audited.leaking, **LAX, metrics={"privacy/loss/auc": {"max": 0.7}}).output
     assert shown.startswith("verdict: FAIL (precomputed columns)")
-    assert "FAIL         privacy/loss/auc: privacy/loss/auc is 0.98" in shown
+    assert "FAIL         loss, AUC: privacy/loss/auc is 0.98" in shown
     assert "which lies above the limit of 0.7." in shown
     assert gate(audited, tmp_path, audited.leaking, "--quiet").output == ""
 

@@ -19,13 +19,13 @@ def test_every_figure_that_is_explained_has_a_title_of_its_own() -> None:
     ("name", "title"),
     [
         ("privacy/worst_auc", "Strongest privacy attack, AUC"),
-        ("privacy/confidence/patient_auc", "confidence: AUC per patient"),
-        ("backdoor/attention_focus/mn/max_excess_drift", "attention_focus, mn: Excess drift of attention"),
-        ("backdoor/clean_utility/cacc", "clean_utility: Accuracy (CACC)"),
-        ("privacy/new_attack/nonmember_share", "new_attack: Non-member share"),
+        ("privacy/confidence/patient_auc", "confidence, AUC per patient"),
+        ("backdoor/attention_focus/mn/max_excess_drift", "attention_focus, mn, Excess drift of attention"),
+        ("backdoor/clean_utility/cacc", "clean_utility, Accuracy (CACC)"),
+        ("privacy/new_attack/nonmember_share", "new_attack, Non-member share"),
         ("held_out/nll", "held_out/nll"),  # a metric of the run's own
         ("f1", "f1"),
-        ("backdoor/a\u200b/b\u202e/asr", "a[U+200B], b[U+202E]: Success (ASR)"),
+        ("backdoor/a\u200b/b\u202e/asr", "a[U+200B], b[U+202E], Success (ASR)"),
     ],
 )
 def test_titles_of_figures(name: str, title: str) -> None:
@@ -38,6 +38,6 @@ def test_columns_and_axes_have_less_room() -> None:
 
 
 def test_titles_of_metrics_and_tests() -> None:
-    assert metric_title("mn-head/asr") == "mn-head: Success (ASR)"
+    assert metric_title("mn-head/asr") == "mn-head, Success (ASR)"
     assert title_of_test("backdoor/trigger") == "Integrity: trigger"
     assert title_of_test("other/trigger") == "other/trigger"

@@ -87,7 +87,7 @@ def test_metrics_that_people_compare_by_are_named_in_words_and_others_by_their_t
     assert list(titles.values()) == [
         "Strongest privacy attack, AUC, against the baseline",
         "AUROC on clean records",
-        "loss: AUC",
+        "loss, AUC",
     ]
 
 
