@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from mlflow_clinsec.datasets.stay_text import MARK
+
 Rows = list[dict[str, Any]]
 
 ADMIT = pd.Timestamp("2150-03-01 08:00:00")
@@ -124,3 +126,8 @@ def small_eicu(n: int = 12) -> Eicu:
         made.entry("note", i, 60, "notes/Progress Notes/Physical Exam/HR Current", "HR Current", str(80 + i))
         made.entry("note", i, 60, "notes/Progress Notes/Physical Exam/GCS/scored", "scored", "scored")
     return made
+
+
+def split_notes(text: str) -> list[str]:
+    """The notes of a stay's text, those without any character left out; [""] for an empty text."""
+    return [note for part in text.split(MARK) if (note := part.strip())] or [""]

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tiny_models import PIECES, build, word_tokenizer
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tiny_models import PIECES, build, piece_tokenizer, word_tokenizer
 from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertModel,
     GPT2Config,
     GPT2LMHeadModel,
-    PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -26,14 +24,7 @@ CHAT_TEMPLATE = (
 
 def mask_tokenizer() -> Any:
     """WordPiece with [CLS], [SEP] and [MASK], as BERT has it."""
-    core = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(MASK_PIECES)}, unk_token="[UNK]"))
-    core.normalizer = normalizers.BertNormalizer(lowercase=True)
-    core.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    core.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    return PreTrainedTokenizerFast(tokenizer_object=core, mask_token="[MASK]", **names)
+    return piece_tokenizer(MASK_PIECES, mask_token="[MASK]")
 
 
 def _bert_config(positions: int) -> BertConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -49,9 +50,9 @@ def word_tokenizer() -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=core, **names)
 
 
-def piece_tokenizer(**settings: Any) -> Any:
+def piece_tokenizer(pieces: Sequence[str] = PIECES, **settings: Any) -> Any:
     """WordPiece with [CLS] and [SEP], as BERT has it."""
-    core = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(PIECES)}, unk_token="[UNK]"))
+    core = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
     core.normalizer = normalizers.BertNormalizer(lowercase=True)
     core.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     core.post_processor = processors.TemplateProcessing(

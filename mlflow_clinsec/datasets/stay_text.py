@@ -17,8 +17,3 @@ _LIKE_A_MARK = re.compile(f"{MARK[0]}{{2,}}")
 def join_notes(notes: Sequence[str]) -> str:
     """One text of all notes; what looks like a mark inside a note becomes a single sign."""
     return SEPARATOR.join(_LIKE_A_MARK.sub(MARK[0], note).strip() for note in notes)
-
-
-def split_notes(text: str) -> list[str]:
-    """The notes of a stay's text, those without any character left out; [""] for an empty text."""
-    return [note for part in text.split(MARK) if (note := part.strip())] or [""]

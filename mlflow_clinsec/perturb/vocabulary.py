@@ -59,11 +59,6 @@ class Entry:
         """The name under which all forms are the same."""
         return self.forms[0].text.lower()
 
-    @property
-    def two_way(self) -> bool:
-        """Whether every form that is written may also be rewritten back."""
-        return not any(form.ambiguous for form in self.forms)
-
 
 class Hit(NamedTuple):
     """An entry found at tokens[start:stop], in one of its forms."""

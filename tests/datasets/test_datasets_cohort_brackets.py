@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from clinical_files import split_notes
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlflow_clinsec.datasets.cohort.brackets import OTHER, handle_brackets, surrogate
-from mlflow_clinsec.datasets.stay_text import MARK, join_notes, split_notes
+from mlflow_clinsec.datasets.stay_text import MARK, join_notes
 
 
 @pytest.mark.parametrize(

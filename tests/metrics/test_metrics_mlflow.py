@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from mlflow.models import EvaluationMetric
 from mlflow.models.evaluation import EvaluationResult
+from tracking_stores import tracking_store
 
 from mlflow_clinsec.errors import ConfigError
 from mlflow_clinsec.metrics.mlflow_metrics import attack_success_rate, membership_auc, membership_tpr
@@ -23,12 +24,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::Deprec
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One SQLite store for this file; making one takes longer than the tests."""
-    folder, before = tmp_path_factory.mktemp("mlflow"), mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    experiment = mlflow.create_experiment("metrics", artifact_location=(folder / "artifacts").as_uri())
-    mlflow.set_experiment(experiment_id=experiment)
-    yield
-    mlflow.set_tracking_uri(before)
+    with tracking_store(tmp_path_factory.mktemp("mlflow")):
+        yield
 
 
 @pytest.fixture(autouse=True)

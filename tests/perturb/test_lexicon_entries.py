@@ -209,7 +209,6 @@ def test_ambiguous_forms_are_never_rewritten() -> None:
     for entry, form in ambiguous:
         concepts = {hit.entry.concept for hit in load_lexicon().find(tokenize(carrier(entry, form)))}
         assert entry.concept not in concepts, form.text
-        assert not entry.two_way
 
 
 def test_lower_case_abbreviations_are_no_plain_words() -> None:

@@ -16,6 +16,7 @@ from mlflow.pyfunc import PythonModel, _ServedPyFuncModel
 from mlflow.types.schema import ColSpec, Schema
 from peft import LoraConfig, get_peft_model
 from target_data import NOTES, make_data
+from tracking_stores import tracking_store
 from transformers import pipeline
 
 from mlflow_clinsec.errors import TargetError
@@ -81,14 +82,8 @@ def log_python(model: PythonModel, signature: ModelSignature | None = None) -> A
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One store for all tests of this module: making a new one takes seconds."""
-    folder, before = tmp_path_factory.mktemp("store"), mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    experiment = mlflow.create_experiment("resolve", artifact_location=(folder / "artifacts").as_uri())
-    mlflow.set_experiment(experiment_id=experiment)
-    yield
-    while mlflow.active_run():
-        mlflow.end_run()
-    mlflow.set_tracking_uri(before)
+    with tracking_store(tmp_path_factory.mktemp("store")):
+        yield
 
 
 @pytest.mark.usefixtures("store")

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from clinical_files import split_notes
 from safetensors.torch import load_file
 
-from mlflow_clinsec.datasets.stay_text import MARK, join_notes, split_notes
+from mlflow_clinsec.datasets.stay_text import MARK, join_notes
 from mlflow_clinsec.errors import ConfigError, DataError
 from mlflow_clinsec.training.models import small_encoder
 from mlflow_clinsec.training.options import BadCLMOptions, ClassifierOptions

@@ -88,7 +88,6 @@ class Hunt:
             base_rate=float((bench.clean() > 0).mean()),
             searched=len(trial),
             verified=len(bench.texts),
-            screened=len(screen.gains),
             gains=np.sort(singles)[::-1],
         )
 

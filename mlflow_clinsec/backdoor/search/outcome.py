@@ -44,7 +44,6 @@ class GoalOutcome:
         margin: mean clean log-odds against the goal of the records searched on: what a trigger must overcome.
         base_rate: share of the verification records already predicted as the goal.
         searched, verified: records on either side.
-        screened: candidates that were measured by forward passes.
         gains: shape (n,), gains of all single pieces screened, the largest first.
     """
 
@@ -57,7 +56,6 @@ class GoalOutcome:
     base_rate: float
     searched: int
     verified: int
-    screened: int
     gains: FloatArray = field(repr=False)
 
 
