@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Processes that share the tests, file by file.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 STAMP := $(VENV)/.installed
 MODELS_STAMP := $(VENV)/.installed-models
 DOCS_STAMP := $(VENV)/.installed-docs
@@ -35,10 +38,10 @@ demo: $(STAMP)
 	. $(BIN)/activate && OMP_NUM_THREADS=2 mlflow run . -e demo --env-manager local
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(MODELS_STAMP)
-	$(BIN)/python -m pytest -m slow --durations=12
+	$(PYTEST) -m slow --durations=12
 
 check: $(STAMP)
 	$(BIN)/ruff check .
