@@ -130,8 +130,8 @@ def _refuse_unfit(model: Any) -> None:
     """
     why = ""
     if hasattr(model, "peft_config"):
-        why = "an adapter stands beside the weights: merge it (merge_and_unload), log that model, and name the base"
-        why += " in privacy.reference"
+        why = "an adapter stands beside the weights: merge it (merge_and_unload), log that model, and name the base "
+        why += f"in privacy.reference; or leave {KEY} at 'transformers'"
     elif getattr(model, "is_quantized", False):
         why = "the weights are quantised"
     elif not code_is_known(model):

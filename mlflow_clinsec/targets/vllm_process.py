@@ -37,7 +37,7 @@ def starting() -> Iterator[None]:
     the function ``torch.set_num_threads``, which its CPU build replaces by one that does nothing."""
     python, set_threads = random.getstate(), torch.set_num_threads
     numpy = np.random.get_state()  # noqa: NPY002 - the very state that vLLM seeds
-    gpus = range(torch.cuda.device_count())
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # asking wakes every card
     with LOCK, _environment(SWITCHES), torch.random.fork_rng(devices=gpus):
         try:
             yield
