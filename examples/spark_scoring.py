@@ -1,6 +1,5 @@
-"""Score records where Spark has them, with the same code as an audit.
-
-    PYSPARK_PYTHON=python spark-submit examples/spark_scoring.py MODEL_URI IN_PARQUET OUT_PARQUET KEY_FILE
+"""Score records where Spark has them, with the same code as an audit:
+``PYSPARK_PYTHON=python spark-submit examples/spark_scoring.py MODEL_URI IN_PARQUET OUT_PARQUET KEY_FILE``.
 
 ``PYSPARK_PYTHON`` names a Python with this package on every executor, from each of which the model's URI must open.
 KEY_FILE holds 16 to 64 random bytes (``openssl rand -out KEY_FILE 32``): the key of the digests that stand for texts

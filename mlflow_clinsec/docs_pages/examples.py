@@ -33,7 +33,7 @@ def examples_page(folder: Path = FOLDER) -> str:
 def _script(path: Path) -> str:
     doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     first, _, rest = from_docstring(doc).partition("\n\n")
-    title, _, command = first.rstrip(".").rpartition(": ")
+    title, _, command = " ".join(first.split()).rstrip(".").rpartition(": ")
     return _section(title, path, f"{rest.strip()}\n\nRun {command}.".strip())
 
 

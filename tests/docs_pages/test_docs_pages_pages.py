@@ -40,6 +40,14 @@ def test_the_committed_page_is_the_generated_one(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name], "run make docs-pages"
 
 
+def test_every_example_has_a_title_and_a_command() -> None:
+    _, *sections = pages()["examples.md"].split("\n## ")
+    for section in sections:
+        title, _, text = section.partition("\n")
+        assert title, text[:60]
+        assert ".ipynb" in text or "\n\nRun `" in text, title
+
+
 def test_no_page_of_an_attack_that_is_gone() -> None:
     assert {path.stem for path in (DOCS / "attacks").glob("*.md")} == {attack.name for attack in EVERY}
 
