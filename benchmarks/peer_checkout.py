@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.membership_fixtures import Attacked
 from benchmarks.peer_import import importable, old_tokenizer
 from benchmarks.peer_scores import WBC_WINDOWS
+from mlflow_clinsec.scoring.limits import context_length
 
 OWN = ("attacks", "utils")
 ATTACKS = {"diff": "DiffAttack", "wbc": "WbcAttack"}
@@ -39,7 +40,7 @@ def run_checkout(checkout: Path, attacked: Attacked, batch: int = 8) -> tuple[di
             "reference_model_path": folder,
             "device": "cpu",
             "context_window_lengths": list(WBC_WINDOWS),
-            "max_length": attacked.model.config.n_positions,
+            "max_length": context_length(attacked.model),
             "batch_size": batch,
         }
         started = time.process_time()

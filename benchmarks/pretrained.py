@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -35,7 +36,10 @@ def minilm(labels: tuple[str, ...], context: int) -> tuple[PreTrainedModel, Any]
     names = dict(enumerate(labels))
     config = AutoConfig.from_pretrained(folder, id2label=names, label2id={v: k for k, v in names.items()})
     tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=context)
-    return AutoModelForSequenceClassification.from_pretrained(folder, config=config).float().eval(), tokenizer
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = AutoModelForSequenceClassification.from_pretrained(folder, config=config)
+    return model.float().eval(), tokenizer
 
 
 def smollm() -> tuple[PreTrainedModel, Any] | None:

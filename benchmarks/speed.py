@@ -14,18 +14,21 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from benchmarks import speed_peers, trigger_cost
 from benchmarks.membership_fixtures import REAL_TEXT, Attacked, fixtures, prepare
+from benchmarks.pretrained import minilm
 from benchmarks.speed_import import import_time
 from benchmarks.speed_memory import memory
 from benchmarks.speed_passes import batch_sizes, long_prompts, paraphrases, passes
 from benchmarks.speed_sizes import by_size
 from benchmarks.speed_triggers import triggers
 
-ABSENT = "not measured: no clone there"
+ABSENT = "not measured: no clone there, or no such model installed"
 
 
 def measurements(arguments: argparse.Namespace) -> Mapping[str, Callable[[], object]]:
@@ -38,17 +41,18 @@ def measurements(arguments: argparse.Namespace) -> Mapping[str, Callable[[], obj
             attacked[kind] = prepare(found.get(kind, found["synthetic"]), seed=0, shadows=0)
         return attacked[kind]
 
-    def peers() -> dict[str, object]:
-        judged = speed_peers.plain(text("notes"))
+    def peers(judged: Attacked) -> dict[str, object]:
         clones = {name: arguments.peers / name for name in speed_peers.PEERS}
         return {
             name: speed_peers.compare(name, clone, judged, arguments.repeats) if clone.is_dir() else ABSENT
             for name, clone in clones.items()
         }
 
-    def trigger_peer() -> object:
+    def trigger_peer(classifier: tuple[PreTrainedModel, Any] | None, records: int) -> object:
         clone = arguments.peers / "OpenBackdoor"
-        return triggers(clone, arguments.trigger_records, arguments.repeats) if clone.is_dir() else ABSENT
+        if classifier is None or not clone.is_dir():
+            return ABSENT
+        return triggers(clone, *classifier, records, arguments.repeats)
 
     return {
         "scores_over_bare_pass": lambda: by_size(text("questions"), arguments.repeats),
@@ -61,8 +65,10 @@ def measurements(arguments: argparse.Namespace) -> Mapping[str, Callable[[], obj
         ),
         "memory": memory,
         "plugin_import": lambda: import_time(arguments.repeats),
-        "peers": peers,
-        "trigger_peer": trigger_peer,
+        "peers": lambda: peers(speed_peers.plain(text("notes"))),
+        "peers_larger_model": lambda: peers(speed_peers.larger(text("notes"))),
+        "trigger_peer": lambda: trigger_peer(trigger_cost.small(), arguments.trigger_records),
+        "trigger_peer_larger_model": lambda: trigger_peer(minilm(trigger_cost.LABELS, trigger_cost.CONTEXT), 2),
     }
 
 

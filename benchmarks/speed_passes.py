@@ -122,7 +122,7 @@ def batch_sizes(attacked: Attacked, repeats: int) -> dict[str, float]:
     }
 
 
-def made_up_model() -> PreTrainedModel:
+def made_up_model(seed: int = 0) -> PreTrainedModel:
     """Eight layers, 576 wide, 32,000 pieces, random weights: wider than the trained ones."""
     config = LlamaConfig(
         vocab_size=VOCABULARY,
@@ -132,4 +132,6 @@ def made_up_model() -> PreTrainedModel:
         num_attention_heads=9,
         max_position_embeddings=512,
     )
-    return LlamaForCausalLM(config).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config).eval()

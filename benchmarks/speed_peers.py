@@ -10,7 +10,7 @@ Each peer is run from the user's own clone of its public repository, as it stand
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,11 +22,15 @@ from numpy.typing import NDArray
 from benchmarks.membership_fixtures import Attacked
 from benchmarks.peer_checkout import run_checkout
 from benchmarks.peer_import import importable, old_tokenizer
+from benchmarks.speed_passes import made_up_model
+from benchmarks.speed_sizes import short
 from benchmarks.sweep_cost import cpu_seconds, scores_only
 from mlflow_clinsec.attack import run_attack
 from mlflow_clinsec.privacy.table import LANGUAGE_MODEL
 from mlflow_clinsec.results import Status
-from mlflow_clinsec.targets.huggingface import causal_lm_target
+from mlflow_clinsec.scoring.limits import context_length
+from mlflow_clinsec.scoring.precision import Precision
+from mlflow_clinsec.targets.huggingface import TargetOptions, causal_lm_target
 from mlflow_clinsec.targets.protocols import Target
 
 FloatArray = NDArray[np.float64]
@@ -36,6 +40,7 @@ Peer = Callable[[Path, Attacked, int], Scores]
 K = 0.2
 BATCH = 8
 EQUAL = 1e-4
+PRECISIONS: tuple[Precision, ...] = ("auto", "bfloat16")
 
 
 def kit(checkout: Path, attacked: Attacked, batch: int) -> Scores:
@@ -104,7 +109,7 @@ RIGHT: Mapping[str, tuple[str, ...]] = {
 
 def plain(attacked: Attacked) -> Attacked:
     """Whole texts without prompts or a BOS token, which is what the peers score, within the context."""
-    tokenizer, limit = attacked.tokenizer, attacked.model.config.n_positions // 2
+    tokenizer, limit = attacked.tokenizer, (context_length(attacked.model) or 0) // 2
     tokenizer.bos_token = None
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     ids = [tokenizer(text)["input_ids"][:limit] for text in attacked.data.texts]
@@ -112,13 +117,18 @@ def plain(attacked: Attacked) -> Attacked:
     return replace(attacked, data=replace(attacked.data, prompts=("",) * len(texts), responses=texts))
 
 
-def ours(attacked: Attacked) -> tuple[Scores, float]:
+def larger(attacked: Attacked) -> Attacked:
+    """A few short notes, the model and the reference eight layers deep with random weights."""
+    return replace(plain(short(attacked)), model=made_up_model(seed=0), base=made_up_model(seed=1))
+
+
+def ours(attacked: Attacked, precision: Precision) -> tuple[Scores, float]:
     """All scores on token statistics, with the base as reference, and the CPU seconds of all of them."""
     attacks = [a for a in LANGUAGE_MODEL if not a.new_text and set(a.requires) <= {"scorer", "reference"}]
     found: dict[str, FloatArray] = {}
 
     def run() -> None:
-        target = _target(attacked)
+        target = _target(attacked, TargetOptions(precision=precision))
         for attack in attacks:
             result = run_attack(attack, attacked.data, target, np.random.default_rng(0))
             if result.status is Status.OK and result.scores is not None:
@@ -129,30 +139,42 @@ def ours(attacked: Attacked) -> tuple[Scores, float]:
     return found, seconds
 
 
-def _target(attacked: Attacked) -> Target:
-    target = causal_lm_target(attacked.model, attacked.tokenizer)
-    base = causal_lm_target(attacked.base, attacked.tokenizer)
+def _target(attacked: Attacked, options: TargetOptions) -> Target:
+    target = causal_lm_target(attacked.model, attacked.tokenizer, options=options)
+    base = causal_lm_target(attacked.base, attacked.tokenizer, options=options)
     assert base.scorer is not None
     return replace(target, references=(base.scorer,))
 
 
 def compare(name: str, checkout: Path, attacked: Attacked, repeats: int) -> dict[str, object]:
-    """One peer beside ours, turn by turn; scores are compared one text at a time, where its padding does no harm."""
-    peer, shares = PEERS[name], []
-    for _ in range(repeats):
-        theirs: list[Scores] = []
-        seconds = cpu_seconds(lambda theirs=theirs: theirs.append(peer(checkout, attacked, BATCH)))  # type: ignore[misc]
-        scores, own = ours(attacked)
-        shares.append((seconds / len(theirs[0]), own / len(scores)))
+    """One peer beside ours in both precisions, turn by turn.
+
+    Scores are compared one text at a time, where the peer's padding does no harm.
+    """
+    peer = PEERS[name]
     alone = peer(checkout, attacked, 1)
-    apart = {score: float(np.nanmax(np.abs(alone[score] - scores[score]))) for score in RIGHT[name]}
-    ratios = [their / our for their, our in shares]
+    seconds: dict[str, list[float]] = {"theirs": [], **{precision: [] for precision in PRECISIONS}}
+    scores: dict[str, Scores] = {}
+    for _ in range(repeats):
+        theirs = cpu_seconds(lambda: peer(checkout, attacked, BATCH))
+        seconds["theirs"].append(theirs / len(alone))
+        for precision in PRECISIONS:
+            scores[precision], own = ours(attacked, precision)
+            seconds[precision].append(own / len(scores[precision]))
     return {
-        "scores": {"theirs": len(theirs[0]), "ours": len(scores)},
-        "cpu_seconds_per_score": {
-            "theirs": round(float(np.median([t for t, _ in shares])), 3),
-            "ours": round(float(np.median([o for _, o in shares])), 3),
-        },
+        "scores": {"theirs": len(alone), "ours": len(scores["auto"])},
+        "cpu_seconds_per_score": {who: round(float(np.median(found)), 3) for who, found in seconds.items()},
+        **{p: _beside(seconds["theirs"], seconds[p], alone, scores[p], RIGHT[name]) for p in PRECISIONS},
+    }
+
+
+def _beside(
+    theirs: Sequence[float], own: Sequence[float], alone: Scores, scores: Scores, right: Sequence[str]
+) -> dict[str, object]:
+    """How many times faster, and how far scores of the same definition lie apart."""
+    ratios = [their / our for their, our in zip(theirs, own, strict=True)]
+    apart = {score: float(np.nanmax(np.abs(alone[score] - scores[score]))) for score in right}
+    return {
         "times_faster_per_score": round(float(np.median(ratios)), 2),
         "times_faster_low": round(min(ratios), 2),
         "largest_difference": {score: round(value, 7) for score, value in apart.items()},

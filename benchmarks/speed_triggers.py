@@ -16,44 +16,50 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from benchmarks.peer_import import importable
+from benchmarks.speed_peers import PRECISIONS
 from benchmarks.sweep_cost import cpu_seconds
-from benchmarks.trigger_cost import CONTEXT, LABELS, notes, small, sweep
+from benchmarks.trigger_cost import CONTEXT, LABELS, notes, sweep
 from mlflow_clinsec.backdoor.design import Design, draw_design
 from mlflow_clinsec.backdoor.options import TriggerOptions
-from mlflow_clinsec.targets.huggingface import classifier_target
+from mlflow_clinsec.scoring.precision import Precision
+from mlflow_clinsec.targets.huggingface import TargetOptions, classifier_target
 
 UNUSED = ("language_tool_python", "strsimpy", "strsimpy.levenshtein")
 BATCH = 32
 
 
-def triggers(checkout: Path, records: int, repeats: int) -> dict[str, float]:
-    """Texts per CPU second of each on the texts of one sweep, and whether both count the same hits."""
-    model, tokenizer = small()
-    data = notes(records)
+def triggers(checkout: Path, model: PreTrainedModel, tokenizer: Any, records: int, repeats: int) -> dict[str, object]:
+    """Texts per CPU second of theirs and of ours in both precisions on the texts of one sweep, and who counts how many
+    hits."""
     target = classifier_target(model, tokenizer)
-    design = draw_design(TriggerOptions(target_label=LABELS[0]), data, target, np.random.default_rng(0))
+    design = draw_design(TriggerOptions(target_label=LABELS[0]), notes(records), target, np.random.default_rng(0))
     texts = sweep_texts(design)
+    seconds: dict[str, list[float]] = {"theirs": [], **{precision: [] for precision in PRECISIONS}}
     with tempfile.TemporaryDirectory() as folder, importable(checkout, ("openbackdoor",), UNUSED):
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         victim, evaluate = _peer(checkout, folder)
-        shares, seconds = [], []
+        success = evaluate(victim, texts)
         for _ in range(repeats):
-            accuracy: list[float] = []
-            theirs = cpu_seconds(lambda accuracy=accuracy: accuracy.append(evaluate(victim, texts)))  # type: ignore[misc]
-            ours, _ = sweep(model, tokenizer, design)
-            shares.append(theirs / ours)
-            seconds.append((theirs, ours))
-    hits = np.argmax(classifier_target(model, tokenizer).label_scorer.predict_proba(texts), axis=1) == 0  # type: ignore[union-attr]
+            seconds["theirs"].append(cpu_seconds(lambda: evaluate(victim, texts)))
+            for precision in PRECISIONS:
+                seconds[precision].append(sweep(model, tokenizer, design, precision)[0])
     return {
         "texts": len(texts),
-        "theirs_per_cpu_second": round(len(texts) / float(np.median([t for t, _ in seconds])), 1),
-        "ours_per_cpu_second": round(len(texts) / float(np.median([o for _, o in seconds])), 1),
-        "times_faster": round(float(np.median(shares)), 2),
-        "difference_in_asr": round(abs(float(hits.mean()) - accuracy[0]), 6),
+        "texts_per_cpu_second": {who: round(len(texts) / float(np.median(found)), 1) for who, found in seconds.items()},
+        "success": {"theirs": success, **{p: _success(model, tokenizer, texts, p) for p in PRECISIONS}},
+        "times_faster": {p: round(float(np.median(np.divide(seconds["theirs"], seconds[p]))), 2) for p in PRECISIONS},
     }
+
+
+def _success(model: PreTrainedModel, tokenizer: Any, texts: list[str], precision: Precision) -> float:
+    """Share of the texts that are called the first label."""
+    scorer = classifier_target(model, tokenizer, options=TargetOptions(precision=precision)).label_scorer
+    assert scorer is not None
+    return float((np.argmax(scorer.predict_proba(texts), axis=1) == 0).mean())
 
 
 def sweep_texts(design: Design) -> list[str]:

@@ -25,7 +25,8 @@ from mlflow_clinsec.backdoor.observe import observe
 from mlflow_clinsec.backdoor.options import TriggerOptions
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.datasets import generate_corpus
-from mlflow_clinsec.targets.huggingface import classifier_target
+from mlflow_clinsec.scoring.precision import Precision
+from mlflow_clinsec.targets.huggingface import TargetOptions, classifier_target
 from mlflow_clinsec.training.models import small_encoder
 from mlflow_clinsec.training.tokenizers import train_tokenizer
 
@@ -51,9 +52,12 @@ def small() -> tuple[PreTrainedModel, Any]:
     return small_encoder(tokenizer, LABELS, seed=0, width=64, context=CONTEXT).eval(), tokenizer
 
 
-def sweep(model: PreTrainedModel, tokenizer: Any, design: Design) -> tuple[float, list[Inputs]]:
+def sweep(
+    model: PreTrainedModel, tokenizer: Any, design: Design, precision: Precision = "auto"
+) -> tuple[float, list[Inputs]]:
     """CPU seconds of one sweep with nothing remembered from before, and the padded inputs that it ran."""
-    target, seen, plain = classifier_target(model, tokenizer), list[Inputs](), model.forward
+    target = classifier_target(model, tokenizer, options=TargetOptions(precision=precision))
+    seen, plain = list[Inputs](), model.forward
 
     def recording(**inputs: Any) -> Any:
         seen.append(inputs)
