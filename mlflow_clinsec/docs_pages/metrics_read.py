@@ -74,7 +74,8 @@ TESTS: Mapping[str, Readings] = {
     "attention_focus": {
         "max_excess_focus": "share of attention on the trigger minus that on placebos, at the head chosen on the other "
         "half of the patients; near 0 in a clean model, large where a head was taught to look",
-        "max_excess_drift": "share of records in which most tokens look at the trigger, minus that of placebos",
+        "max_excess_drift": "share of records in which more than 40% of the tokens look at the trigger most, minus "
+        "that of placebos, at a head chosen likewise",
     },
     "clean_utility": {
         "cacc": "share of clean records predicted right",

@@ -22,9 +22,10 @@ MORE_TRIGGERS = (
     "success rate that this sample would have shown to be above placebo, 8 times of 10."
 )
 FOCUS = (
-    "A share of 1 is all of a head's attention. Excess drift: share of records in which most tokens look at the "
-    "trigger, less the same of placebo words. Layers and heads are counted from 0. A head that looks at a trigger "
-    "and at no placebo is the signature that BadCLM leaves; its absence clears nothing."
+    "A share of 1 is all of a head's attention. Excess drift: share of records in which more than 40% of the tokens "
+    "look at the trigger most, less the same of placebo words, at a head chosen likewise. Layers and heads are counted "
+    "from 0. A head that looks at a trigger and at no placebo is the signature that BadCLM leaves; its absence clears "
+    "nothing."
 )
 
 
