@@ -124,6 +124,14 @@ def test_what_changed_between_two() -> None:
     assert "a figure that moved need not mean that the model did" in page.text
 
 
+def test_a_change_too_small_to_show_has_no_sign() -> None:
+    before = held.audit(held.made.privacy_fail(), "old")
+    figure = before.figures["privacy/worst_auc"]
+    moved = dict(before.figures) | {"privacy/worst_auc": replace(figure, value=figure.value - 0.0001)}
+    page = Page(render_page(held.experiment(before), difference(before, replace(before, figures=moved))))
+    assert [row[3] for row in page.cells if row and row[0].endswith("privacy/worst_auc")] == ["below 0.001"]
+
+
 def test_what_could_not_be_computed_is_shown_with_its_reason() -> None:
     report = held.made.inconclusive()
     few = Estimate.undefined("needs at least 100 non-members, got 40")
