@@ -27,6 +27,7 @@ import numpy as np
 
 from benchmarks.scale_audit import audits
 from benchmarks.scale_parts import (
+    FOUR,
     NOTES_EACH,
     TIMES,
     TimedWorker,
@@ -94,7 +95,7 @@ def read_only(data: str) -> dict[str, float]:
     """The driver's part of an audit, with scores that cost nothing."""
 
     def scored(batch: AuditData, *others: Any) -> Rows:
-        return Rows({f"score/{i}": np.zeros(len(batch)) for i in range(4)})
+        return Rows({f"score/{name}": np.zeros(len(batch)) for name in FOUR})
 
     worker_module.score_batch = scored
     config = settings(data, "none", scale={"part_records": 10_000, "batch_records": 500})
