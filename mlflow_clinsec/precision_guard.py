@@ -36,7 +36,10 @@ LARGEST = 0.01
 """Most that a record's mean loss (nats per token) or a class's probability may move."""
 LEAST_RANK = 0.999
 """Least Spearman correlation of each score, or each class's probability, with itself in float32."""
-NOT_MEANT = "as loaded: bfloat16 is for causal language models and text classifiers that were loaded in float32"
+NOT_MEANT = (
+    "as loaded: bfloat16 is for causal language models and text classifiers that were loaded in float32, "
+    "on devices with units for it"
+)
 
 FloatArray = NDArray[np.float64]
 

@@ -21,6 +21,7 @@ from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.errors import ConfigError
 from mlflow_clinsec.precision_guard import LARGEST, LEAST_RANK, NOT_MEANT, Deviation, deviation, settle, spread
+from mlflow_clinsec.scoring import precision
 from mlflow_clinsec.store.store import Store
 from mlflow_clinsec.targets.huggingface import TargetOptions, causal_lm_target, classifier_target
 from mlflow_clinsec.targets.masked_lm import masked_lm_target
@@ -59,6 +60,12 @@ def untied_llama() -> Any:
 def opened(model: Any, make: Any = causal_lm_target, tokenizer: Any = None) -> Any:
     tokenizer = tokenizer or tiny.word_tokenizer()
     return lambda options: make(model, tokenizer, options=options)
+
+
+@pytest.fixture(autouse=True)
+def _tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested holds on any processor; how fast it is does not."""
+    monkeypatch.setattr(precision, "_has_tiles", lambda: True)
 
 
 @pytest.fixture

@@ -50,12 +50,18 @@ def as_loaded() -> Iterator[None]:
 
 
 def can_reduce(model: Any) -> bool:
-    """Whether bfloat16 is less than the model was loaded in, and its device computes in it."""
+    """Whether bfloat16 is less than the model was loaded in, and its device has units that compute in it."""
     device = _device(model).type
-    if device == "cuda" and not torch.cuda.is_bf16_supported():
+    if (device == "cuda" and not torch.cuda.is_bf16_supported()) or (device == "cpu" and not _has_tiles()):
         return False
     floats = {weight.dtype for weight in model.parameters() if weight.is_floating_point()}
     return floats == {torch.float32} and torch.amp.is_autocast_available(device)
+
+
+def _has_tiles() -> bool:
+    """Without AMX tiles an x86 processor takes longer in bfloat16 than in float32 (docs/performance.md)."""
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(known.get("amx_bf16", known.get("architecture") != "x86_64"))
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[Any]:

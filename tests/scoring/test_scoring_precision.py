@@ -11,12 +11,19 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification, LlamaConfig, LlamaForCausalLM
 
+from mlflow_clinsec.scoring import precision
 from mlflow_clinsec.scoring.encode import EncodedPair
 from mlflow_clinsec.scoring.heads import ChunkedHead, LogitsHead
 from mlflow_clinsec.scoring.precision import as_loaded, can_reduce, computing_dtype, computing_in, full_precision
 from mlflow_clinsec.scoring.sweep import sweep
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested holds on any processor; how fast it is does not."""
+    monkeypatch.setattr(precision, "_has_tiles", lambda: True)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +144,24 @@ def test_only_float32_is_reduced(model: LlamaForCausalLM, classifier: BertForSeq
     with computing_in("bfloat16", half):
         assert not torch.is_autocast_enabled("cpu")
         assert computing_dtype(half) == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({"architecture": "x86_64", "amx_bf16": True}, True),
+        ({"architecture": "x86_64", "amx_bf16": False, "avx512_bf16": True}, False),
+        ({"architecture": "aarch64"}, True),
+    ],
+)
+def test_no_bfloat16_without_units_for_it(
+    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], expected: bool
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
+    assert can_reduce(model) == expected
+    with computing_in("bfloat16", model):
+        assert torch.is_autocast_enabled("cpu") == expected
 
 
 def test_prompts_are_still_shared(model: LlamaForCausalLM) -> None:
