@@ -210,6 +210,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with torch.random.fork_rng():
+        torch.manual_seed(0)
         found = {**dict(language_models(arguments)), **dict(encoder(arguments.repeats))}
     print(json.dumps(found))
 
