@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mlflow_clinsec.scoring.batches import GPU_BATCH_TOKENS
 
 IntArray = NDArray[np.int64]
 
@@ -19,6 +21,8 @@ LEAST_SHARED = 16
 """Tokens below which a beginning is not worth a pass of its own."""
 LEAST_SAVED = 0.1
 """Share of all tokens that sharing must save, so that models see few batches of another shape for little."""
+HELD = 8
+"""Tokens of whole texts in a batch behind shared beginnings, over those that run at once (``benchmarks.speed``)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +45,10 @@ def shared_batches(
 ) -> tuple[list[SharedBatch], list[int]]:
     """Batches of texts with shared beginnings, and the indices of texts that share none.
 
-    A batch of n texts costs no more memory than n whole texts, and stays within ``batch_tokens`` as
-    :func:`~mlflow_clinsec.scoring.batches.length_batches` does.
+    The pass over a batch's beginnings and the pass over what follows them stay within ``batch_tokens`` each, as
+    :func:`~mlflow_clinsec.scoring.batches.length_batches` does. Keys and values of the whole texts are kept between the
+    two: of :data:`HELD` times as many tokens where that is not more than a GPU's batch, so that a long beginning does
+    not run again for every few texts.
 
     Args:
         ids: tokens of each text.
@@ -96,18 +102,50 @@ def _cut(
     """Texts in the order of their beginnings, longest first, cut where a batch is full."""
     kept = [members for members in families.values() if sharing.issuperset(members)]
     kept.sort(key=lambda members: (-lengths[members[0]], members[0]))
-    batches: list[list[int]] = []
-    rest = 0
+    batches: list[_Filling] = []
     for members in kept:
+        last: _Filling | None = None
         for i in sorted(members, key=lambda i: (-len(ids[i]), i)):
-            longest = max(rest, len(ids[i]) - lengths[i])
-            head = lengths[batches[-1][0]] if batches else 0
-            if not batches or (len(batches[-1]) + 1) * (head + longest) > batch_tokens:
-                batches.append([])
-                longest = len(ids[i]) - lengths[i]
-            batches[-1].append(i)
-            rest = longest
-    return [_batch(ids, lengths, texts) for texts in batches]
+            rest = len(ids[i]) - lengths[i]
+            begins = not batches or batches[-1] is not last
+            if not batches or not batches[-1].takes(rest, begins, batch_tokens):
+                batches.append(_Filling(head=lengths[i]))
+                begins = True
+            last = batches[-1]
+            last.add(i, rest, begins)
+    return [_batch(ids, lengths, filling.texts) for filling in batches]
+
+
+@dataclass(eq=False)
+class _Filling:
+    """A batch that is being filled.
+
+    Attributes:
+        head: tokens of its longest beginning, which is its first.
+        heads: beginnings.
+        rest: tokens of the longest text behind its beginning.
+    """
+
+    head: int
+    heads: int = 0
+    rest: int = 0
+    texts: list[int] = field(default_factory=list)
+
+    def takes(self, rest: int, begins: bool, batch_tokens: int) -> bool:
+        """Whether one more text leaves both passes, and what is kept between them, within bounds."""
+        texts, longest, heads = len(self.texts) + 1, max(self.rest, rest), self.heads + begins
+        held = max(batch_tokens, min(HELD * batch_tokens, GPU_BATCH_TOKENS))
+        return (
+            texts * longest <= batch_tokens
+            and (heads == 1 or heads * self.head <= batch_tokens)
+            and texts * (self.head + longest) <= held
+        )
+
+    def add(self, text: int, rest: int, begins: bool) -> None:
+        """Take in one more text."""
+        self.texts.append(text)
+        self.heads += begins
+        self.rest = max(self.rest, rest)
 
 
 def _batch(ids: Sequence[IntArray], lengths: Sequence[int], texts: list[int]) -> SharedBatch:

@@ -22,7 +22,7 @@ from transformers import (
 from mlflow_clinsec.scoring import sweep as sweep_module
 from mlflow_clinsec.scoring.encode import EncodedPair
 from mlflow_clinsec.scoring.heads import ChunkedHead, choose_head
-from mlflow_clinsec.scoring.prefixes import LEAST_SHARED, shared_batches
+from mlflow_clinsec.scoring.prefixes import HELD, LEAST_SHARED, shared_batches
 from mlflow_clinsec.scoring.sharing import can_share
 from mlflow_clinsec.scoring.sweep import sweep
 
@@ -70,7 +70,10 @@ def test_every_text_is_planned_once_and_put_together_again(texts: list[tuple[int
             assert LEAST_SHARED <= len(head) <= limits[i]
             assert ids[i][: len(head)].tolist() == head.tolist()
         longest = max(map(len, heads)) + max(len(ids[i]) - len(h) for i, h in zip(batch.texts, heads, strict=True))
-        assert len(batch.texts) == 1 or len(batch.texts) * longest <= budget
+        behind = max(len(ids[i]) - len(batch.heads[owner]) for i, owner in zip(batch.texts, batch.owner, strict=True))
+        assert len(batch.texts) == 1 or len(batch.texts) * longest <= HELD * budget
+        assert len(batch.texts) == 1 or len(batch.texts) * behind <= budget
+        assert len(batch.heads) == 1 or len(batch.heads) * max(map(len, batch.heads)) <= budget
 
 
 def alibi() -> Any:
