@@ -25,6 +25,7 @@ from mlflow_clinsec.privacy.min_k import score_plus_plus as score_min_k_plus_plu
 from mlflow_clinsec.privacy.reference import score as score_reference
 from mlflow_clinsec.scoring.cache import CachedLabelScorer, CachedScorer, text_key
 from mlflow_clinsec.scoring.precision import as_loaded
+from mlflow_clinsec.store.digests import code_digest
 from mlflow_clinsec.targets.huggingface import TargetOptions
 from mlflow_clinsec.targets.protocols import Target
 
@@ -73,14 +74,19 @@ class Deviation:
 def settle(open_with: Callable[[TargetOptions], Target], options: TargetOptions, data: AuditData) -> Target:
     """The target in the precision that is asked for, or as it was loaded where bfloat16 breaks the budget.
 
+    Where the target itself cannot run in bfloat16, its references do not either: nobody would have measured them.
+
     Args:
         open_with: opens target and references under the given options; called again after the first one was closed.
         data: the records; :data:`RECORDS` of them, spread over the lengths, are scored in both precisions. Where scores
             are kept between audits, so is what came out.
     """
     target = open_with(options)
+    if options.precision == "auto":
+        return target
     if not target.precision:
-        return target if options.precision == "auto" else replace(target, precision=NOT_MEANT)
+        target.close()
+        return _opened_as_loaded(open_with, options, NOT_MEANT)
     with ExitStack() as undo:
         undo.callback(target.close)
         found = _remembered(target, spread(data), options)
@@ -90,6 +96,10 @@ def settle(open_with: Callable[[TargetOptions], Target], options: TargetOptions,
             logger.info("clinsec: scoring.precision: %s", told)
             return replace(target, precision=told)
     logger.warning("clinsec: scoring.precision: %s", told)
+    return _opened_as_loaded(open_with, options, told)
+
+
+def _opened_as_loaded(open_with: Callable[[TargetOptions], Target], options: TargetOptions, told: str) -> Target:
     return replace(open_with(replace(options, precision="auto")), precision=told)
 
 
@@ -103,7 +113,7 @@ def spread(data: AuditData) -> AuditData:
 
 
 def _remembered(target: Target, sample: AuditData, options: TargetOptions) -> Deviation:
-    shelf = options.shelf(target.identity, "bfloat16")
+    shelf = options.shelf(target.identity, "bfloat16", code_digest())  # the attacks' code and this module's, too
     if shelf is None:
         return deviation(target, sample)
     key = text_key(*sample.prompts, *sample.responses)

@@ -164,6 +164,23 @@ def test_where_bfloat16_is_not_meant() -> None:
     assert settle(opened(half), TargetOptions(), records(4)).precision == ""
 
 
+def test_references_of_a_target_that_cannot_reduce_run_as_loaded_too() -> None:
+    """The guard measures nothing here, so that no score may be rounded."""
+    data, reference, closed = records(8), calm(untied_llama()), []
+
+    def open_with(options: TargetOptions) -> Target:
+        target = opened(calm(untied_llama()).bfloat16())(options)
+        beside = opened(reference)(options).scorer
+        return replace(target, references=(beside,), close=lambda: closed.append(options.precision))
+
+    target = settle(open_with, ROUNDED, data)
+    exact = opened(reference)(TargetOptions()).scorer.token_stats(data.prompts, data.responses)
+    used = target.references[0].token_stats(data.prompts, data.responses)
+    np.testing.assert_array_equal(used.logp, exact.logp)
+    assert target.precision == NOT_MEANT
+    assert closed == ["bfloat16"]
+
+
 def test_the_sample_is_spread_over_the_lengths() -> None:
     data = records(200)
     sample = spread(data)
