@@ -37,6 +37,7 @@ LARGEST = 0.01
 """Most that a record's mean loss (nats per token) or a class's probability may move."""
 LEAST_RANK = 0.999
 """Least Spearman correlation of each score, or each class's probability, with itself in float32."""
+REDUCED = "bfloat16"
 NOT_MEANT = (
     "as loaded: bfloat16 is for causal language models and text classifiers that were loaded in float32, "
     "on devices with units for it"
@@ -66,7 +67,7 @@ class Deviation:
 
     def told(self, unit: str) -> str:
         """The decision and what it rests on, as a clause free of counts."""
-        used = "bfloat16" if self.kept else "as loaded, since bfloat16 is not exact enough"
+        used = REDUCED if self.kept else "as loaded, since bfloat16 is not exact enough"
         label = "; some labels change" if self.relabelled else ""
         return f"{used}: on a sample, {unit} moves by up to {self.largest:.4f}, ranks agree to {self.rank:.4f}{label}"
 
@@ -101,6 +102,11 @@ def settle(open_with: Callable[[TargetOptions], Target], options: TargetOptions,
 
 def _opened_as_loaded(open_with: Callable[[TargetOptions], Target], options: TargetOptions, told: str) -> Target:
     return replace(open_with(replace(options, precision="auto")), precision=told)
+
+
+def reduced(target: Target) -> bool:
+    """Whether a target that was settled runs in bfloat16."""
+    return target.precision.startswith(REDUCED)
 
 
 def spread(data: AuditData) -> AuditData:

@@ -14,6 +14,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import mlflow
+from mlflow.exceptions import MlflowException
+
 from mlflow_clinsec.engine.rows import RECORD, Rows, from_bytes, to_bytes
 from mlflow_clinsec.engine.shards import Part
 from mlflow_clinsec.store.digests import code_digest, digest_of, library_versions
@@ -80,8 +83,18 @@ class Checkpoint:
         return self._folder / f"{name.hex()}.npz"
 
 
-def folder_state(place: str) -> tuple[tuple[str, int, int], ...]:
-    """Names, sizes and times of a model's files, where it is a folder; nothing for a URI, which names one version."""
+def state_of(place: str) -> tuple[tuple[str, int, int], ...]:
+    """What stands at a place: names, sizes and times of its files, or the id that MLflow gave the model behind a URI,
+    since an alias may come to name another one. Nothing where it cannot be read: no number was made from it."""
     root = Path(place)
-    found = sorted(item for item in root.rglob("*") if item.is_file()) if root.is_dir() else []
+    if not root.exists():
+        return _logged(place)
+    found = sorted(item for item in root.rglob("*") if item.is_file()) if root.is_dir() else [root]
     return tuple((str(item.relative_to(root)), item.stat().st_size, item.stat().st_mtime_ns) for item in found)
+
+
+def _logged(uri: str) -> tuple[tuple[str, int, int], ...]:
+    try:
+        return ((str(mlflow.models.get_model_info(uri).model_uuid), 0, 0),)
+    except (MlflowException, OSError):
+        return ()

