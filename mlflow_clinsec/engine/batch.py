@@ -84,7 +84,8 @@ def _scored(attack: Attack, data: AuditData, target: Target, seed: int) -> Array
         return Status.SKIPPED.value, reason
     assert attack.score is not None  # all of RECORD, and the combiner's columns
     try:
-        return np.asarray(attack.score(data, target, attack.options, derived_generator(seed, attack.name)))
+        found = attack.score(data, target, attack.options, derived_generator(seed, attack.name))
+        return np.asarray(found, dtype=np.float64)  # whole numbers in one batch must not make the next ones whole
     except NotApplicableError as error:
         return Status.SKIPPED.value, str(error)
     except ClinSecError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,15 @@ import pytest
 
 from mlflow_clinsec.data import AuditData
 from mlflow_clinsec.engine.assembly import Assembly
+from mlflow_clinsec.engine.batch import _scored
 from mlflow_clinsec.engine.checkpoint import Checkpoint
 from mlflow_clinsec.engine.digests import keyed, on_both_sides, patient_codes, words_of
 from mlflow_clinsec.engine.rows import Rows, from_bytes, to_bytes
 from mlflow_clinsec.engine.sample import sampled
 from mlflow_clinsec.engine.shards import Part
 from mlflow_clinsec.errors import ConfigError
+from mlflow_clinsec.privacy.loss import LOSS
+from mlflow_clinsec.targets.protocols import Target
 
 PART = Part(0, "a.parquet", 0, 3, 0, (1, 1))
 SCORED = {"loss": "00"}
@@ -57,6 +61,15 @@ def test_a_column_that_one_part_lacks_is_left_out_and_gaps_are_closed() -> None:
     lacking = Rows({"record": np.array([3, 5])})
     found = joined([_rows(0, 1), lacking])
     assert {name: values.tolist() for name, values in found.columns.items()} == {"record": [0, 1, 3, 5]}
+
+
+def test_scores_that_are_whole_numbers_in_one_batch_are_no_integers() -> None:
+    """The first batch settles the type of a column, into which the next ones are written."""
+    attack = replace(LOSS, requires=(), score=lambda *_: np.array([1, 2]))
+    data = AuditData(("", ""), ("a", "b"), np.arange(2), member=np.array([True, False]))
+    found = _scored(attack, data, Target("none", "none"), 0)
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == np.float64
 
 
 def test_bytes_and_back() -> None:
