@@ -40,8 +40,13 @@ def score_frames(frames: Iterator[pd.DataFrame], model_uri: str, key: bytes) -> 
     Args:
         frames: columns ``text``, ``patient_id`` and ``in_training``; Spark sends 10,000 rows at a time.
         key: of the digests that stand for texts and patients.
+
+    Raises:
+        ValueError: membership is not known of some records.
     """
     for frame in frames:
+        if missing := int(frame["in_training"].isna().sum()):
+            raise ValueError(f"in_training: {missing} values are missing; pandas would take them for a flag.")
         stats = scorer(model_uri).token_stats([""] * len(frame), list(frame["text"]))
         scorer(model_uri).forget()  # its memo would hold every frame's scores
         yield pd.DataFrame(
@@ -65,6 +70,8 @@ def main() -> None:
 
     model_uri, source, target, key_file = sys.argv[1:5]
     key = Path(key_file).read_bytes()
+    if not 16 <= len(key) <= 64:
+        raise SystemExit(f"KEY_FILE: expected 16 to 64 random bytes, found {len(key)}; see above.")
     spark = SparkSession.builder.getOrCreate()
     # Under its own name the module is shipped and imported once by each worker; a function of __main__ would be sent
     # with every task, without the memory of the model that is loaded already.

@@ -56,3 +56,10 @@ def test_what_comes_out_can_be_audited_without_the_model(example: Any, tmp_path:
     target = resolve(None, data=read_records(losses, config))
     assert target.scorer is not None
     assert target.precomputed
+
+
+def test_a_missing_flag_is_no_flag(example: Any) -> None:
+    frame = notes().head(2).astype({"in_training": object})
+    frame.loc[frame.index[0], "in_training"] = None
+    with pytest.raises(ValueError, match=r"in_training: 1 values are missing"):
+        next(example.score_frames(iter([frame]), "models:/none", b"key"))
