@@ -10,6 +10,7 @@ Tried with vLLM 0.32 on a CPU; never on a GPU.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -105,7 +106,8 @@ class VllmEngine:
         try:
             return self._answers(rows)
         except Exception as error:
-            self.close()
+            with suppress(Exception):  # what a broken engine says while it ends would bring the first error along
+                self.close()
             what = f"vLLM failed on {len(rows)} texts: {type(error).__name__}"
             raise TargetError(f"{what} (message withheld: it may quote a record)") from None
 

@@ -231,6 +231,14 @@ class TestRefused:
         with pytest.raises(TargetError, match="was closed"):
             stats_of(target)
 
+    def test_nor_where_a_broken_engine_cannot_be_closed(self, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+        target, _ = both()
+        seen.broken = True
+        monkeypatch.setattr("mlflow_clinsec.targets.vllm_engine.ended", lambda llm: 1 / 0)
+        with pytest.raises(TargetError, match="vLLM failed on 5 texts: RuntimeError") as error:
+            stats_of(target)
+        assert error.value.__suppress_context__
+
     def test_after_closing(self, seen: Seen) -> None:
         target, _ = both()
         target.close()
