@@ -101,9 +101,10 @@ def _roles(attack: Attack, target: Target) -> set[Role]:
 def scored_under(attacks: Sequence[Attack]) -> Mapping[str, str]:
     """Attack -> digest of the settings on which its numbers depend: how they are judged is none of them."""
     judging = {field.name for field in fields(MembershipOptions)}
-    rewritten = any("paraphrases" in attack.needs for attack in attacks)  # gives the combiner more columns
+    with_text = scored_with_text(attacks)
+    rewritten = any("paraphrases" in attack.needs for attack in with_text)  # gives the combiner more columns
     found = {}
-    for attack in (*scored_with_text(attacks), *run_on_numbers(attacks)):
+    for attack in (*with_text, *run_on_numbers(attacks)):
         options = asdict(attack.options) if attack.name in RECORD else {}
         own = sorted((key, repr(value)) for key, value in options.items() if key not in judging)
         found[attack.name] = digest_of(own, attack.name == "combiner" and rewritten).hex()

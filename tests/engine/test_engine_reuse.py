@@ -9,7 +9,7 @@ import pytest
 from large_audits import QUICK, audit, questions, save_language_model, told, write_parquet
 from transformers import GPT2Model
 
-from mlflow_clinsec.engine.division import NUMBERS, RECORD, widened
+from mlflow_clinsec.engine.division import NUMBERS, RECORD, scored_under, widened
 from mlflow_clinsec.privacy import table
 from mlflow_clinsec.privacy.options import PrivacyConfig
 from mlflow_clinsec.targets.protocols import Target
@@ -78,3 +78,13 @@ def test_only_what_costs_no_further_pass_is_scored_too(asked: str, more: set[str
     target = Target("none", "none")
     found = {attack.name for attack in widened(table.select(config, target), config, target)}
     assert found & (RECORD | NUMBERS) == {asked, *more}
+
+
+def test_rewrites_that_only_the_sample_gets_change_no_column_of_the_combiner() -> None:
+    """Otherwise a table without their columns would pass for one with them, and the other way about."""
+
+    def digest(*more: str) -> str:
+        config = PrivacyConfig("member", attacks=("combiner", *more))
+        return scored_under(table.select(config, Target("none", "none")))["combiner"]
+
+    assert digest() == digest("paraphrase_gap_z") != digest("paraphrase_gap")
