@@ -35,16 +35,17 @@ _ENDED: list[Any] = []
 def starting() -> Iterator[None]:
     """Everything that vLLM sets in the process while an engine starts is put back: random states, ``SWITCHES``, and
     the function ``torch.set_num_threads``, which its CPU build replaces by one that does nothing."""
-    python, set_threads = random.getstate(), torch.set_num_threads
-    numpy = np.random.get_state()  # noqa: NPY002 - the very state that vLLM seeds
-    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # asking wakes every card
-    with LOCK, _environment(SWITCHES), torch.random.fork_rng(devices=gpus):
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
-            torch.set_num_threads = set_threads
+    with LOCK:  # from before the first state is read: another engine's start would be taken for what was there
+        python, set_threads = random.getstate(), torch.set_num_threads
+        numpy = np.random.get_state()  # noqa: NPY002 - the very state that vLLM seeds
+        gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # asking wakes every card
+        with _environment(SWITCHES), torch.random.fork_rng(devices=gpus):
+            try:
+                yield
+            finally:
+                random.setstate(python)
+                np.random.set_state(numpy)  # noqa: NPY002
+                torch.set_num_threads = set_threads
 
 
 def opened(llm: Any) -> None:
