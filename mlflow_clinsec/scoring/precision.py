@@ -11,6 +11,7 @@ weight is cast in place, and the hooks on the output layer go with the context.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -59,9 +60,10 @@ def can_reduce(model: Any) -> bool:
 
 
 def _has_tiles() -> bool:
-    """Without AMX tiles an x86 processor takes longer in bfloat16 than in float32 (docs/performance.md)."""
+    """Without AMX tiles an x86 processor takes longer in bfloat16 than in float32 (docs/performance.md). One of which an
+    older torch says nothing is taken to have none."""
     known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(known.get("amx_bf16", known.get("architecture") != "x86_64"))
+    return bool(known.get("amx_bf16", platform.machine().lower() not in ("x86_64", "amd64")))
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[Any]:

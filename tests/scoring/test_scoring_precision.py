@@ -147,18 +147,27 @@ def test_only_float32_is_reduced(model: LlamaForCausalLM, classifier: BertForSeq
 
 
 @pytest.mark.parametrize(
-    ("known", "expected"),
+    ("machine", "known", "expected"),
     [
-        ({"architecture": "x86_64", "amx_bf16": True}, True),
-        ({"architecture": "x86_64", "amx_bf16": False, "avx512_bf16": True}, False),
-        ({"architecture": "aarch64"}, True),
+        ("x86_64", {"amx_bf16": True}, True),
+        ("x86_64", {"amx_bf16": False, "avx512_bf16": True}, False),
+        ("AMD64", None, False),
+        ("aarch64", {}, True),
     ],
 )
 def test_no_bfloat16_without_units_for_it(
-    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], expected: bool
+    model: LlamaForCausalLM,
+    monkeypatch: pytest.MonkeyPatch,
+    machine: str,
+    known: dict[str, bool] | None,
+    expected: bool,
 ) -> None:
+    """Versions of torch before ``get_capabilities`` say nothing, which is None here."""
     monkeypatch.undo()
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    if known is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert can_reduce(model) == expected
     with computing_in("bfloat16", model):
         assert torch.is_autocast_enabled("cpu") == expected
