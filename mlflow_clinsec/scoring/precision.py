@@ -60,8 +60,8 @@ def can_reduce(model: Any) -> bool:
 
 
 def _has_tiles() -> bool:
-    """Without AMX tiles an x86 processor takes longer in bfloat16 than in float32 (docs/performance.md). One of which an
-    older torch says nothing is taken to have none."""
+    """Without AMX tiles an x86 processor takes longer in bfloat16 than in float32 (docs/performance.md). One of which
+    an older torch says nothing is taken to have none."""
     known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(known.get("amx_bf16", platform.machine().lower() not in ("x86_64", "amd64")))
 
