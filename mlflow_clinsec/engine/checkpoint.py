@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 
 from mlflow_clinsec.engine.rows import RECORD, Rows, from_bytes, to_bytes
 from mlflow_clinsec.engine.shards import Part
+from mlflow_clinsec.results import Status
 from mlflow_clinsec.store.digests import code_digest, digest_of, library_versions
 from mlflow_clinsec.store.home import own_folder
 from mlflow_clinsec.store.sealing import local_seal
@@ -59,14 +60,23 @@ class Checkpoint:
         return rows if RECORD in rows.columns and wanted.items() <= scored.items() else None
 
     def keep(self, part: Part, rows: Rows, scored: Mapping[str, str]) -> None:
-        """Write the part's rows, whole or not at all, beside what other attacks have found there before."""
+        """Write the part's rows, whole or not at all, beside what other attacks have found there before.
+
+        An attack that failed is tried again by the next audit: what it failed of, memory say, may have passed.
+        """
         held, before = self._read(part)
         others = held.of(before.keys() - scored.keys())
         merged = Rows({**others.columns, **rows.columns}, {**others.reasons, **rows.reasons})
+        failed = {name for name, (status, _) in rows.reasons.items() if status == Status.FAILED}
+        done = {name: digest for name, digest in {**before, **scored}.items() if name not in failed}
         number, draft = tempfile.mkstemp(dir=self._folder, suffix=".part")  # of mode 0600
-        with os.fdopen(number, "wb") as file:
-            file.write(to_bytes(merged, {**before, **scored}))
-        os.replace(draft, self._path(part))
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(to_bytes(merged, done))
+            os.replace(draft, self._path(part))
+        except BaseException:
+            Path(draft).unlink()
+            raise
 
     def _read(self, part: Part) -> tuple[Rows, dict[str, str]]:
         """Rows of the part and what they were scored by; nothing where there are none."""

@@ -59,10 +59,11 @@ class TargetOptions:
 
     def identity(self, model: Any, tokenizer: Any) -> str:
         """What the model's answers under these options depend on, beside the text; "" where it cannot be told, and
-        where nothing is kept."""
+        where nothing is kept. The shape of a batch moves 16-bit scores by more than float32 ones."""
         found = identity(model, tokenizer, self.device) if self.store is not None else ""
         engine = f" vllm {version()}" if self.backend == "vllm" else ""
-        rounding = "" if self.precision == "auto" else f" {self.precision}"
+        short = self.precision != "auto" or any(weight.dtype.itemsize == 2 for weight in model.parameters())
+        rounding = f" {self.precision} {self.batch_tokens}" if short else ""
         return f"{found} {self.scope} {self.max_length}{engine}{rounding}" if found else ""
 
     def computing(self, model: Any) -> str:

@@ -85,6 +85,9 @@ class VllmEngine:
         except Exception as error:  # no record was read yet, so that the cause may be shown
             self.close()
             raise TargetError(f"{KEY}: vLLM cannot run this model here ({type(error).__name__}: {error})") from error
+        except BaseException:  # interrupted: an engine that is counted as open would keep all others from being freed
+            self.close()
+            raise
 
     def _start(self, folder: str, settings: Mapping[str, Any]) -> None:
         import vllm

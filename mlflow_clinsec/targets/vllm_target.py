@@ -65,8 +65,8 @@ def vllm_target(
     # Scored nowhere but in vLLM, so that nothing of it is kept, and it need not move.
     unmoved = replace(options, store=None, device=str(input_device(model)))
     target = causal_lm_target(model, tokenizer, name=name, options=unmoved)
-    scorer = vllm_scorer(model, tokenizer, options)
     known = options.identity(model, tokenizer)
+    scorer = vllm_scorer(model, tokenizer, options)
     return replace(
         target,
         scorer=cached_scorer(scorer, options, known),

@@ -12,7 +12,7 @@ import pytest
 
 from mlflow_clinsec.config import AuditConfig
 from mlflow_clinsec.data import AuditData
-from mlflow_clinsec.engine import gather, loading
+from mlflow_clinsec.engine import checkpoint, gather, loading
 from mlflow_clinsec.engine.checkpoint import state_of
 from mlflow_clinsec.engine.columns import Columns
 from mlflow_clinsec.engine.loading import WorkerPlan
@@ -22,6 +22,7 @@ from mlflow_clinsec.engine.shards import Part
 from mlflow_clinsec.engine.worker import Worker
 from mlflow_clinsec.errors import TargetError
 from mlflow_clinsec.precision_guard import NOT_MEANT, Deviation
+from mlflow_clinsec.results import Status
 from mlflow_clinsec.targets.protocols import Target
 
 PART = Part(0, "a.parquet", 0, 2, 0, (1, 1))
@@ -121,3 +122,34 @@ def test_a_worker_that_cannot_do_so_says_so(tmp_path: Path, monkeypatch: pytest.
     WorkerPlan(config_of(tmp_path), "models:/m-1", "", b"key").build()
     with pytest.raises(TargetError, match=r"scoring\.precision"):
         WorkerPlan(config_of(tmp_path, scoring={"precision": "bfloat16"}), "models:/m-1", "", b"key").build()
+
+
+def test_an_attack_that_failed_is_tried_again(tmp_path: Path) -> None:
+    """Memory that ran out once must not stand in every later audit of the model."""
+    target = Target("none", "causal-lm", digest="d")
+    kept = gather.checkpoint_of(config_of(tmp_path), SimpleNamespace(model_id="m-1"), target)
+    assert kept is not None
+    failing = Rows({"record": np.arange(2)}, {"zlib": (Status.FAILED.value, "out of memory")})
+    kept.keep(PART, ROWS, SCORED)
+    kept.keep(PART, failing, {"zlib": "11"})
+    assert kept.find(PART, SCORED) is not None
+    assert kept.find(PART, {"zlib": "11"}) is None
+    kept.keep(PART, Rows({"record": np.arange(2), "score/zlib": np.ones(2)}), {"zlib": "11"})
+    found = kept.find(PART, {**SCORED, "zlib": "11"})
+    assert found is not None
+    assert "zlib" not in found.reasons
+
+
+def test_a_part_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = gather.checkpoint_of(
+        config_of(tmp_path), SimpleNamespace(model_id="m-1"), Target("n", "causal-lm", digest="d")
+    )
+    assert kept is not None
+
+    def full(*_: object) -> bytes:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(checkpoint, "to_bytes", full)
+    with pytest.raises(OSError, match="no space"):
+        kept.keep(PART, ROWS, SCORED)
+    assert not list((tmp_path / "kept").glob("*.part"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,19 @@ def test_content_is_every_weight_setting_and_token(
 def test_content_that_cannot_be_told_is_shared_with_nothing(model: Any, tokenizer: Any) -> None:
     _not_loaded(model, tokenizer)
     assert content_digest(model, tokenizer) != content_digest(model, tokenizer)
+
+
+def test_batches_of_another_size_are_another_reading_of_16_bit_models_alone(cache_folder: Path) -> None:
+    """In float32 a score hardly depends on its batch-mates."""
+    store = Store(cache_folder, 1.0)
+    sizes = [TargetOptions(store=store, batch_tokens=size) for size in (256, 512)]
+    for model, readings in ((tiny.tiny_gpt2(), 1), (tiny.tiny_gpt2().bfloat16(), 2)):
+        assert (
+            len({causal_lm_target(model, tiny.word_tokenizer(), options=size).identity for size in sizes}) == readings
+        )
+    rounded = [replace(size, precision="bfloat16") for size in sizes]
+    assert len({size.identity(tiny.tiny_gpt2(), tiny.word_tokenizer()) for size in rounded}) == 2
+    store.close()
 
 
 def test_targets_have_one_only_where_something_is_kept(cache_folder: Path) -> None:
