@@ -32,6 +32,7 @@ OPTIONS = TargetOptions(batch_tokens=1024, max_length=1024)
 
 
 def main() -> None:
+    """Score the notes by both backends and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--notes", type=int, default=40)
     count = parser.parse_args().notes

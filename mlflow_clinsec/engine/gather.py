@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,15 +36,11 @@ def gathered(parts: Sequence[Part], own: Worker, model: Any, checkpoint: Checkpo
     """
     asked = {attack.name for attack in own.asked}
     scored = scored_under(own.attacks)
-    wanted = {name: digest for name, digest in scored.items() if name in asked}
-    found, todo = Assembly(0, sum(part.rows for part in parts)), []
-    for part in parts:
-        rows = checkpoint.find(part, wanted) if checkpoint is not None else None
-        if rows is None:
-            todo.append(part)
-        else:
-            found.put(rows.of(asked))
+    found = Assembly(0, sum(part.rows for part in parts))
+    todo = list(parts)
     if checkpoint is not None:
+        wanted = {name: digest for name, digest in scored.items() if name in asked}
+        todo = [part for part in parts if not _done_before(part, checkpoint, wanted, asked, found)]
         logger.info("clinsec: %d of %d parts were done before", len(parts) - len(todo), len(parts))
     with tqdm(total=len(parts), initial=len(parts) - len(todo), desc="clinsec: parts", unit="part") as bar:
         for part, rows in _scored(todo, own, model):
@@ -53,6 +49,16 @@ def gathered(parts: Sequence[Part], own: Worker, model: Any, checkpoint: Checkpo
                 checkpoint.keep(part, rows, scored)
             bar.update()
     return found.rows()
+
+
+def _done_before(
+    part: Part, checkpoint: Checkpoint, wanted: Mapping[str, str], asked: Collection[str], found: Assembly
+) -> bool:
+    """Whether a checkpoint holds the part; its rows are then put in their place."""
+    rows = checkpoint.find(part, wanted)
+    if rows is not None:
+        found.put(rows.of(asked))
+    return rows is not None
 
 
 def _scored(parts: Sequence[Part], own: Worker, model: Any) -> Iterator[tuple[Part, Rows]]:
