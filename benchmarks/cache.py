@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -46,7 +47,7 @@ class _Passes:
             self.rewritten += 1
             return rewrite(*args)
 
-        paraphrase._rewrites = counting
+        mock.patch.object(paraphrase, "_rewrites", counting).start()
 
     def watch(self, model: Any) -> None:
         """Count this model's passes; its forward is not patched, since a patched model is not known to the cache."""

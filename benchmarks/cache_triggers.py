@@ -50,11 +50,11 @@ def _test(
     start = time.process_time()
     design = draw_design(TriggerOptions(target_label=LABELS[0]), data, target, np.random.default_rng(0))
     drawn = time.process_time()
-    kind.forward = counting  # type: ignore[method-assign]
+    kind.forward = counting
     try:
         observe(design, target, None)
     finally:
-        kind.forward = forward  # type: ignore[method-assign]
+        kind.forward = forward
     done = time.process_time()
     store.close()
     designs.append(design)

@@ -81,7 +81,8 @@ def percentile(ranking: RankingEstimates) -> Estimate:
     """The textbook percentile interval of the AUC."""
     resampled = ranking.metrics["auc"]
     assert isinstance(resampled, ResampledMean)
-    return Estimate(resampled.value, *np.quantile(resampled.draws, [0.025, 0.975]).tolist(), ranking.auc.n)
+    low, high = np.quantile(resampled.draws, [0.025, 0.975]).tolist()
+    return Estimate(resampled.value, low, high, ranking.auc.n)
 
 
 def share_coverage(

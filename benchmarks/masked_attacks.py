@@ -118,6 +118,7 @@ def attack(data: AuditData, tokenizer: Any, masked: tuple[Any, Any], causal: tup
         "neighbourhood_one_word": lambda: neighbourhood.score(data, target, replace(few, words=1), _rng()),
         "neighbourhood_ten_words": lambda: neighbourhood.score(data, target, replace(few, words=10), _rng()),
     }
+    assert data.member is not None
     return {name: float(auc(score(), data.member)) for name, score in scores.items()}
 
 

@@ -81,18 +81,20 @@ def attack_all(attacked: Attacked, names: tuple[str, ...], shadows: bool) -> Num
 
 def attack_as_published(attacked: Attacked) -> Numbers:
     """The same for the peers' scores."""
-    member = attacked.data.member
     scores = peer_scores(attacked.model, attacked.base, within_context(attacked))
-    return {f"peer:{name}": (auc(values, member), tpr_at_fpr(values, member, 0.01)) for name, values in scores.items()}
+    return {
+        f"peer:{name}": (auc(values, attacked.member), tpr_at_fpr(values, attacked.member, 0.01))
+        for name, values in scores.items()
+    }
 
 
 def attack_by_checkout(attacked: Attacked, checkout: Path) -> Numbers:
     """The same for a peer's own code."""
     scores, seconds = run_checkout(checkout, attacked)
     print(f"peer's own code: {seconds:.1f} CPU seconds", file=sys.stderr, flush=True)
-    member = attacked.data.member
     return {
-        f"peer-code:{name}": (auc(values, member), tpr_at_fpr(values, member, 0.01)) for name, values in scores.items()
+        f"peer-code:{name}": (auc(values, attacked.member), tpr_at_fpr(values, attacked.member, 0.01))
+        for name, values in scores.items()
     }
 
 
@@ -147,8 +149,8 @@ def measure(fixture: Fixture, arguments: argparse.Namespace, names: tuple[str, .
     overfit = dataclasses.replace(fixture, recipe=dataclasses.replace(fixture.recipe, options=longer))
     _, by_heart = run_seed(overfit, 0, 0, names)
     return {
-        "members": int(attacked.data.member.sum()),
-        "nonmembers": int((~attacked.data.member).sum()),
+        "members": int(attacked.member.sum()),
+        "nonmembers": int((~attacked.member).sum()),
         "attacks": rows,
         "bar": bar(rows),
         "overfit": {name: round(numbers[0], 3) for name, numbers in sorted(by_heart.items(), key=lambda i: -i[1][0])},

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mlflow_clinsec.data import AuditData
@@ -58,6 +59,12 @@ class Attacked:
     tokenizer: PreTrainedTokenizerBase
     base: PreTrainedModel
     shadows: tuple[PreTrainedModel, ...]
+
+    @property
+    def member(self) -> NDArray[np.bool_]:
+        """Which of the judged records the target was trained on, shape (n,)."""
+        assert self.data.member is not None
+        return self.data.member
 
 
 def fixtures(data: Path, records: int, epochs: int) -> list[Fixture]:

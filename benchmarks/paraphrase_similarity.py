@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def _by_side(values: FloatArray, seed: int) -> dict[str, list[float]]:
     kept = [side[np.isfinite(side)] for side in sides]
     means = [float(side.mean()) for side in kept]
     errors = [float(side.std(ddof=1) / np.sqrt(len(side))) for side in kept]
-    difference = [means[0] - means[1], float(np.hypot(*errors))]
+    difference = [means[0] - means[1], math.hypot(*errors)]
     rows = {"members": [means[0], errors[0]], "nonmembers": [means[1], errors[1]], "difference": difference}
     return {name: [round(value, 4) for value in row] for name, row in rows.items()}
 

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import mlflow
 import numpy as np
@@ -97,14 +98,14 @@ def read_only(data: str) -> dict[str, float]:
     def scored(batch: AuditData, *others: Any) -> Rows:
         return Rows({f"score/{name}": np.zeros(len(batch)) for name in FOUR})
 
-    worker_module.score_batch = scored
     config = settings(data, "none", scale={"part_records": 10_000, "batch_records": 500})
     frame = head_of(data, 8)
     blank = AuditData((), (), np.array([], dtype=np.int64))
     worker = Worker(config, Target("none", "none"), columns_of(frame, config), b"key", blank)
     reset_peak()
     before, started = memory_mib("VmRSS"), time.process_time()
-    rows = gathered(parts_of(data, 10_000), worker, None, None)
+    with mock.patch.object(worker_module, "score_batch", scored):
+        rows = gathered(parts_of(data, 10_000), worker, None, None)
     return {
         "records": len(rows),
         "before_mib": before,

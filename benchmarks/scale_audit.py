@@ -15,11 +15,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import mlflow
 
 from benchmarks.scale_parts import TIMES, TimedWorker, generate, memory_mib, reset_peak, save_model, settings
-from mlflow_clinsec.engine import large, ray_pool
+from mlflow_clinsec.engine import gather, large, ray_pool
 from mlflow_clinsec.results import AuditReport
 
 ATTACKS = ["loss", "min_k_plus_plus"]
@@ -68,7 +69,7 @@ def one_audit(folder: Path, engine: str) -> dict[str, Any]:
     os.environ[TIMES] = str(times)
     ray_pool.RemoteWorker, ray_pool._Pool = TimedWorker, CountedPool  # type: ignore[misc]
     found: dict[str, Any] = {}
-    real = large.gathered
+    real = gather.gathered
 
     def gathered(*given: Any) -> Any:
         reset_peak()
@@ -81,9 +82,9 @@ def one_audit(folder: Path, engine: str) -> dict[str, Any]:
         found["statistics_from"] = time.process_time()
         return rows
 
-    large.gathered = gathered
     started = time.perf_counter()
-    report = large.run_large_audit(config, model)
+    with mock.patch.object(large, "gathered", gathered):
+        report = large.run_large_audit(config, model)
     found["whole_wall_s"] = time.perf_counter() - started
     found["statistics_cpu_s"] = time.process_time() - found.pop("statistics_from")
     found["peak_mib"] = memory_mib("VmHWM")

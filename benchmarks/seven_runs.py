@@ -25,6 +25,7 @@ from mlflow_clinsec.trained_audit import MEMBERSHIP, audit_logged, with_members
 from mlflow_clinsec.training.arms import train_arm
 from mlflow_clinsec.training.defence_plans import SMALL_DEFENCES, choose_arms
 from mlflow_clinsec.training.log import Task, log_trained_model
+from mlflow_clinsec.training.options import BadCLMOptions
 from mlflow_clinsec.training.pipeline import QAStart, TrainedModel, balanced, start_qa
 from mlflow_clinsec.training.recipes import SMALL_BADCLM, SMALL_CLASSIFIER, demo_mortality_classifier
 from mlflow_clinsec.training.repair import repair
@@ -84,6 +85,7 @@ def classifiers(patients: int, seed: int) -> dict[str, str]:
     arm = choose_repairs("embeddings-reset")[0]
     repaired = repair(backdoored.model, backdoored.tokenizer, parts, arm, SMALL_REPAIR, seed)
     mended = replace(backdoored, model=repaired.model)
+    assert isinstance(SMALL_BADCLM.options, BadCLMOptions)
     rate = {"poison_rate": SMALL_BADCLM.options.poison_rate}
     made: dict[str, tuple[TrainedModel, Mapping[str, Any]]] = {
         "mortality-clean": (clean, {"arm": "clean", "poison_rate": 0.0, "epochs": SMALL_CLASSIFIER.options.epochs}),

@@ -31,10 +31,7 @@ def by_size(trained: Attacked, repeats: int) -> dict[str, object]:
 
 def short(attacked: Attacked) -> Attacked:
     """The first words of a few records, members and others alike."""
-    data = attacked.data
-    assert data.member is not None
-    half = RECORDS // 2
-    keep = np.where(data.member, np.cumsum(data.member), np.cumsum(~data.member)) <= half
-    kept = data.select(keep)
+    member, half = attacked.member, RECORDS // 2
+    kept = attacked.data.select(np.where(member, np.cumsum(member), np.cumsum(~member)) <= half)
     responses = tuple(" ".join(text.split()[:WORDS]) for text in kept.responses)
     return replace(attacked, data=replace(kept, responses=responses))

@@ -47,10 +47,11 @@ def triggers(checkout: Path, model: PreTrainedModel, tokenizer: Any, records: in
             seconds["theirs"].append(cpu_seconds(lambda: evaluate(victim, texts)))
             for precision in PRECISIONS:
                 seconds[precision].append(sweep(model, tokenizer, design, precision)[0])
+    found = {p: _success(model, tokenizer, texts, p) for p in PRECISIONS}
     return {
         "texts": len(texts),
-        "texts_per_cpu_second": {who: round(len(texts) / float(np.median(found)), 1) for who, found in seconds.items()},
-        "success": {"theirs": success, **{p: _success(model, tokenizer, texts, p) for p in PRECISIONS}},
+        "texts_per_cpu_second": {who: round(len(texts) / float(np.median(spent)), 1) for who, spent in seconds.items()},
+        "success": {"theirs": success, "auto": found["auto"], "bfloat16": found["bfloat16"]},
         "times_faster": {p: round(float(np.median(np.divide(seconds["theirs"], seconds[p]))), 2) for p in PRECISIONS},
     }
 

@@ -63,11 +63,11 @@ def sweep(
         seen.append(inputs)
         return plain(**inputs)
 
-    model.forward = recording  # type: ignore[method-assign]
+    model.forward = recording
     try:
         return cpu_seconds(lambda: observe(design, target, None)), seen
     finally:
-        model.forward = plain  # type: ignore[method-assign]
+        model.forward = plain
 
 
 def bare(model: PreTrainedModel, batches: list[Inputs]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -118,7 +119,7 @@ def _jax_privacy(rng: np.random.Generator) -> Iterator[Agreement]:
         return
     other = f"jax-privacy {metadata.version('jax-privacy')}"
     for number, gap in rows:
-        yield _compare(number, other, DRAWS, lambda gap=gap: gap(rng, auditing), allowed=1e-5)
+        yield _compare(number, other, DRAWS, partial(gap, rng, auditing), allowed=1e-5)
 
 
 def _clopper_pearson_gap(rng: np.random.Generator, auditing: Any) -> float:
