@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from mlflow_clinsec.errors import TargetError
 from mlflow_clinsec.scoring.encode import EncodedPair
+from mlflow_clinsec.scoring.sweep import refuse_nan
 from mlflow_clinsec.scoring.windows import Window, split_windows
 from mlflow_clinsec.targets.protocols import FloatArray, TokenStats
 
@@ -50,7 +50,7 @@ def score_prompts(ask: Ask, pairs: Sequence[EncodedPair], width: int, descriptio
             found += [row[:, window.scored - window.start] for row, (_, window) in zip(rows, call, strict=True)]
             bar.update(sum(len(window) for _, window in call))
     logp, top = np.concatenate(found, axis=1) if found else np.empty((2, 0))
-    _refuse_nan(logp, offsets)
+    refuse_nan(logp, offsets, "vLLM")
     token_ids = np.concatenate([pair.input_ids[pair.scored] for pair in pairs]) if pairs else np.empty(0, int)
     return TokenStats(offsets, logp, token_ids=token_ids.astype(np.int64), top=top)
 
@@ -67,12 +67,3 @@ def _calls(cuts: Sequence[_Cut]) -> Iterator[list[_Cut]]:
         room -= len(cut[1])
     if call:
         yield call
-
-
-def _refuse_nan(logp: FloatArray, offsets: NDArray[np.int64]) -> None:
-    broken = np.searchsorted(offsets, np.flatnonzero(np.isnan(logp)), side="right")
-    if broken.size:
-        raise TargetError(
-            f"vLLM gave log-probabilities that are not numbers for {len(np.unique(broken))} of {len(offsets) - 1} "
-            "texts; float16 often overflows: load the model in float32 or bfloat16"
-        )

@@ -75,7 +75,7 @@ def sweep(
                 for batch in _batches(model, head, pieces, batch_tokens):
                     _write(values, batch, input_device(model))
                     bar.update(sum(len(piece.ids) for piece in batch.pieces))
-        _refuse_nan(values[0], offsets)
+        refuse_nan(values[0], offsets, "the model")
     token_ids = np.concatenate([pair.input_ids[pair.scored] for pair in pairs]) if pairs else np.empty(0, int)
     logp, mean, std, top = values
     return TokenStats(offsets, logp, mean, std, token_ids.astype(np.int64), top)
@@ -145,11 +145,20 @@ def _padded(rows: Sequence[NDArray[np.int64]], device: torch.device) -> tuple[to
     return ids, (torch.arange(ids.shape[1], device=device) < real[:, None]).long()
 
 
-def _refuse_nan(logp: NDArray[np.float64], offsets: NDArray[np.int64]) -> None:
-    broken = np.isnan(logp)
-    if broken.any():
-        texts = len(np.unique(np.searchsorted(offsets, np.flatnonzero(broken), side="right")))
+def refuse_nan(logp: NDArray[np.float64], offsets: NDArray[np.int64], giver: str) -> None:
+    """Refuse log-probabilities that are not numbers.
+
+    Args:
+        logp: shape (n_scored_tokens,).
+        offsets: shape (n_texts + 1,), where each text's tokens begin.
+        giver: who gave them, for the message.
+
+    Raises:
+        TargetError: saying of how many texts.
+    """
+    broken = np.searchsorted(offsets, np.flatnonzero(np.isnan(logp)), side="right")
+    if broken.size:
         raise TargetError(
-            f"the model gave log-probabilities that are not numbers for {texts} of {len(offsets) - 1} texts; "
-            "float16 often overflows: load the model in float32 or bfloat16"
+            f"{giver} gave log-probabilities that are not numbers for {len(np.unique(broken))} of {len(offsets) - 1} "
+            "texts; float16 often overflows: load the model in float32 or bfloat16"
         )
