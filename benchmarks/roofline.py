@@ -14,15 +14,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
+from benchmarks.random_models import SIZES, Size, built
 from benchmarks.sweep_cost import cpu_seconds
 from mlflow_clinsec.scoring.batches import length_batches
 from mlflow_clinsec.scoring.encode import EncodedPair
@@ -30,24 +30,6 @@ from mlflow_clinsec.scoring.heads import ChunkedHead
 from mlflow_clinsec.scoring.precision import Precision, computing_in
 from mlflow_clinsec.scoring.sweep import sweep
 
-
-class Size(NamedTuple):
-    """Shape of a language model, and how many texts of 120 to 384 tokens it reads."""
-
-    layers: int
-    width: int
-    inner: int
-    heads: int
-    key_heads: int
-    vocabulary: int
-    texts: int
-
-
-SIZES = {
-    "two_layers_of_128": Size(2, 128, 512, 4, 4, 3_000, 96),
-    "eight_layers_of_576": Size(8, 576, 1536, 9, 9, 32_000, 24),
-    "thirty_layers_of_576": Size(30, 576, 1536, 9, 3, 49_152, 12),  # SmolLM2-135M
-}
 BATCHES = (256, 1024, 4096)
 PRECISIONS: tuple[Precision, ...] = ("auto", "bfloat16")
 SIDE = 2048
@@ -84,20 +66,6 @@ def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
 
 FURTHER = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
 """Operators that ``FlopCounterMode`` does not know: attention as it runs on a processor."""
-
-
-def built(size: Size) -> PreTrainedModel:
-    """A model of that shape."""
-    config = LlamaConfig(
-        vocab_size=size.vocabulary,
-        hidden_size=size.width,
-        intermediate_size=size.inner,
-        num_hidden_layers=size.layers,
-        num_attention_heads=size.heads,
-        num_key_value_heads=size.key_heads,
-        max_position_embeddings=512,
-    )
-    return LlamaForCausalLM(config).eval()
 
 
 def made_up(size: Size) -> list[EncodedPair]:

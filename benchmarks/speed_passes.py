@@ -8,9 +8,10 @@ from unittest import mock
 
 import numpy as np
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from benchmarks.membership_fixtures import Attacked, within_context
+from benchmarks.random_models import SIZES, built
 from benchmarks.sweep_cost import bare_forward, cpu_seconds
 from mlflow_clinsec.perturb.options import ParaphraseOptions
 from mlflow_clinsec.perturb.paraphrase import paraphrase_records
@@ -20,7 +21,7 @@ from mlflow_clinsec.scoring.sweep import sweep
 from mlflow_clinsec.targets.causal_lm import CausalLMScorer
 
 NAIVE_BATCH = 16
-VOCABULARY = 32_000
+VOCABULARY = SIZES["eight_layers_of_576"].vocabulary
 SHARED = "mlflow_clinsec.scoring.sweep.shared_batches"
 
 
@@ -124,14 +125,6 @@ def batch_sizes(attacked: Attacked, repeats: int) -> dict[str, float]:
 
 def made_up_model(seed: int = 0) -> PreTrainedModel:
     """Eight layers, 576 wide, 32,000 pieces, random weights: wider than the trained ones."""
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=8,
-        num_attention_heads=9,
-        max_position_embeddings=512,
-    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return LlamaForCausalLM(config).eval()
+        return built(SIZES["eight_layers_of_576"])

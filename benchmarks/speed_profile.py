@@ -65,13 +65,8 @@ def marked() -> Iterator[None]:
     with ExitStack() as stack:
         for place, region in REGIONS.items():
             owner, name = place.rsplit(".", 1)
-            stack.enter_context(mock.patch(place, _named(region, getattr(_found(owner), name))))
+            stack.enter_context(mock.patch(place, _named(region, getattr(pkgutil.resolve_name(owner), name))))
         yield
-
-
-def _found(place: str) -> Any:
-    """A module, or a class in one."""
-    return pkgutil.resolve_name(place)
 
 
 def _named(region: str, function: Callable[..., Any]) -> Callable[..., Any]:
