@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from mlflow_clinsec.errors import AttentionUnavailableError
 from mlflow_clinsec.scoring.batches import BATCH_TOKENS, length_batches, pad_right
-from mlflow_clinsec.scoring.heads import input_device, unwrapped
+from mlflow_clinsec.scoring.heads import unwrapped
 from mlflow_clinsec.scoring.inputs import Features, collate, encode_texts, padding_id
 from mlflow_clinsec.scoring.limits import input_length
-from mlflow_clinsec.scoring.modes import eager_attention, evaluating
+from mlflow_clinsec.scoring.modes import eager_attention, evaluating, input_device
 from mlflow_clinsec.scoring.prompt_spans import encode_prompt_spans
 from mlflow_clinsec.scoring.spans import tokens_of_spans
 from mlflow_clinsec.targets.attention_protocols import AttentionSeen

@@ -16,10 +16,9 @@ from tqdm.auto import tqdm
 
 from mlflow_clinsec.errors import TargetError
 from mlflow_clinsec.scoring.batches import BATCH_TOKENS, length_batches
-from mlflow_clinsec.scoring.heads import input_device
 from mlflow_clinsec.scoring.inputs import Features, collate, encode_texts, padding_id
 from mlflow_clinsec.scoring.limits import input_length
-from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.modes import evaluating, input_device
 
 
 def class_probabilities(

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.modes import evaluating, input_device
 from mlflow_clinsec.scoring.precision import full_precision
 from mlflow_clinsec.scoring.vocab import LOWEST_LOGIT, VocabMoments
 
@@ -185,11 +185,6 @@ def choose_head(model: Any, probe: NDArray[np.int64]) -> OutputHead:
         return ChunkedHead(model)
     logger.info("clinsec: %s: scoring with the model's own logits", type(unwrapped(model)).__name__)
     return LogitsHead(model)
-
-
-def input_device(model: Any) -> torch.device:
-    """Where token ids go, also for a model that is spread over several devices."""
-    return model.get_input_embeddings().weight.device
 
 
 def _agrees(model: Any, ids: torch.Tensor) -> bool:

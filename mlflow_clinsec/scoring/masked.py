@@ -15,9 +15,8 @@ from tqdm.auto import tqdm
 
 from mlflow_clinsec.errors import TargetError
 from mlflow_clinsec.scoring.batches import length_batches, pad_right
-from mlflow_clinsec.scoring.heads import input_device
 from mlflow_clinsec.scoring.inputs import padding_id
-from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.modes import evaluating, input_device
 
 IntArray = NDArray[np.int64]
 Span = tuple[int, int]

@@ -1,4 +1,4 @@
-"""Running somebody else's model and leaving it as it was found."""
+"""Running somebody else's model where it stands, and leaving it as it was found."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+
+def input_device(model: Any) -> torch.device:
+    """Where token ids go, also for a model that is spread over several devices."""
+    found: torch.device = model.get_input_embeddings().weight.device
+    return found
 
 
 @contextmanager

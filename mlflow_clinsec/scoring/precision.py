@@ -19,6 +19,8 @@ from typing import Any, Literal
 
 import torch
 
+from mlflow_clinsec.scoring.modes import input_device
+
 Precision = Literal["auto", "bfloat16"]
 """What passes compute in: the type that the model was loaded in, or bfloat16."""
 
@@ -36,7 +38,7 @@ def computing_in(precision: Precision, model: Any) -> Iterator[None]:
     if precision == "auto" or _AS_LOADED.get() or not can_reduce(model):
         yield
         return
-    with torch.autocast(_device(model).type, torch.bfloat16), _exact_output(model):
+    with torch.autocast(input_device(model).type, torch.bfloat16), _exact_output(model):
         yield
 
 
@@ -52,7 +54,7 @@ def as_loaded() -> Iterator[None]:
 
 def can_reduce(model: Any) -> bool:
     """Whether bfloat16 is less than the model was loaded in, and its device has units that compute in it."""
-    device = _device(model).type
+    device = input_device(model).type
     if (device == "cuda" and not torch.cuda.is_bf16_supported()) or (device == "cpu" and not _has_tiles()):
         return False
     floats = {weight.dtype for weight in model.parameters() if weight.is_floating_point()}
@@ -74,7 +76,7 @@ def full_precision(device: torch.device) -> AbstractContextManager[Any]:
 
 def computing_dtype(model: Any) -> torch.dtype:
     """The type that products are rounded to, inside a context of this module or outside."""
-    device = _device(model).type
+    device = input_device(model).type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         return torch.get_autocast_dtype(device)
     found: torch.dtype = next(model.parameters()).dtype
@@ -114,8 +116,3 @@ def _output_layer(model: Any) -> Any:
     classes = getattr(model.config, "num_labels", None)
     linear = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
     return next((layer for layer in reversed(linear) if layer.out_features == classes), None)
-
-
-def _device(model: Any) -> torch.device:
-    found: torch.device = model.get_input_embeddings().weight.device
-    return found

@@ -22,9 +22,9 @@ from tqdm.auto import tqdm
 from mlflow_clinsec.errors import TargetError
 from mlflow_clinsec.scoring.batches import BATCH_TOKENS, length_batches, pad_right
 from mlflow_clinsec.scoring.encode import EncodedPair
-from mlflow_clinsec.scoring.heads import ChunkedHead, Heads, OutputHead, choose_head, input_device
+from mlflow_clinsec.scoring.heads import ChunkedHead, Heads, OutputHead, choose_head
 from mlflow_clinsec.scoring.limits import context_length
-from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.modes import evaluating, input_device
 from mlflow_clinsec.scoring.prefixes import shared_batches
 from mlflow_clinsec.scoring.sharing import can_share
 from mlflow_clinsec.scoring.windows import split_windows

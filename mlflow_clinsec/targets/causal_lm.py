@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from mlflow_clinsec.scoring.batches import BATCH_TOKENS, length_batches, pad_right
 from mlflow_clinsec.scoring.encode import EncodedPair, Scope, encode_pairs, encode_prompts
-from mlflow_clinsec.scoring.heads import OutputHead, choose_head, input_device
+from mlflow_clinsec.scoring.heads import OutputHead, choose_head
 from mlflow_clinsec.scoring.inputs import padding_id
 from mlflow_clinsec.scoring.limits import context_length
-from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.modes import evaluating, input_device
 from mlflow_clinsec.scoring.precision import Precision, computing_in
 from mlflow_clinsec.scoring.sweep import sweep
 from mlflow_clinsec.targets.pair_scorer import PairScorer

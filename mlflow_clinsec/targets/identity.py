@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from mlflow_clinsec.scoring.heads import input_device, unwrapped
+from mlflow_clinsec.scoring.heads import unwrapped
+from mlflow_clinsec.scoring.modes import input_device
 from mlflow_clinsec.store.digests import code_digest, digest_of, library_versions
 
 logger = logging.getLogger(__name__)

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from mlflow_clinsec.errors import TargetError
-from mlflow_clinsec.scoring.heads import input_device
 from mlflow_clinsec.scoring.inputs import padding_id
 from mlflow_clinsec.scoring.limits import context_length
-from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.modes import evaluating, input_device
 from mlflow_clinsec.targets.identity import content_digest
 
 _GROWTH, _EXTRA_TOKENS = 1.5, 32

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from mlflow_clinsec.scoring.encode import EncodedPair, Scope
-from mlflow_clinsec.scoring.heads import input_device
+from mlflow_clinsec.scoring.modes import input_device
 from mlflow_clinsec.scoring.prompt_logprobs import score_prompts
 from mlflow_clinsec.targets.huggingface import TargetOptions, cached_scorer, causal_lm_target
 from mlflow_clinsec.targets.pair_scorer import PairScorer

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from mlflow_clinsec.scoring.batches import length_batches
-from mlflow_clinsec.scoring.heads import input_device
 from mlflow_clinsec.scoring.inputs import Features, collate, encode_texts, padding_id
-from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.modes import evaluating, input_device
 from mlflow_clinsec.targets.protocols import ClassifierWeights, FloatArray
 
 LEARNING_RATE = 0.01

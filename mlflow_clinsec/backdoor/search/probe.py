@@ -16,9 +16,8 @@ import numpy as np
 import torch
 
 from mlflow_clinsec.scoring.batches import length_batches, pad_right
-from mlflow_clinsec.scoring.heads import input_device
 from mlflow_clinsec.scoring.inputs import padding_id
-from mlflow_clinsec.scoring.modes import evaluating
+from mlflow_clinsec.scoring.modes import evaluating, input_device
 from mlflow_clinsec.targets.protocols import ClassifierWeights, FloatArray, IntArray
 
 
