@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,13 @@ def mlflow_environment() -> Iterator[None]:
     for key in [key for key in os.environ if key.startswith("MLFLOW_") and key not in before]:
         del os.environ[key]
     os.environ.update(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_experiment_of_another_module() -> None:
+    """An experiment that an earlier file chose in this process is unknown to the next file's store."""
+    if (fluent := sys.modules.get("mlflow.tracking.fluent")) is not None:
+        fluent._active_experiment_id = None
 
 
 @pytest.fixture(scope="session", autouse=True)
